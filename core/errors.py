@@ -1,0 +1,526 @@
+"""Every error that Collegium raises, as one tree.
+
+    CollegiumError
+    ├── GraphSetupError            a mistake of the user, found before anything runs
+    │   ├── UnknownField           a field that the state does not have
+    │   ├── UnknownTarget          an edge, goto or command-line target that does not exist
+    │   ├── UnknownTool            a tool that is not registered
+    │   ├── PortMismatch           a port and the field bound to it have different types
+    │   ├── CheckFailed            build-time checks found errors (carries the findings)
+    │   └── MissingExtra           an optional dependency is not installed
+    ├── InvalidInput               what the caller handed in does not fit (names the field)
+    ├── RunError                   a run cannot go on
+    │   ├── RunFailed              the run ended in failure (carries the run)
+    │   ├── InvalidWrite           a node wrote a value that its field refuses
+    │   ├── MissingInput           a node needs a value that is still None
+    │   ├── UndeclaredTarget       a node or router went to a node it did not declare
+    │   ├── ThreadBusy             the thread already has an unfinished run
+    │   ├── UnknownRun             no run has this id
+    │   ├── GraphChanged           the stored run belongs to another shape of the graph
+    │   └── Fenced                 another worker took the run over
+    ├── ApprovalError              an answer that is not accepted
+    │   ├── UnknownApproval        no approval has this id
+    │   ├── AlreadyDecided         somebody answered first (names who, what and when)
+    │   ├── ApprovalExpired        the time to answer is over
+    │   ├── StaleApproval          the digest is not the one that waits
+    │   └── InvalidDecision        this kind of answer, or its content, is not allowed here
+    ├── ToolError                  a tool could not be run
+    │   ├── InvalidArguments       the arguments do not fit the tool's schema
+    │   ├── ToolTimeout            the tool took longer than its limit
+    │   ├── ToolDenied             the policy forbids the call
+    │   ├── NoJournal              a tool with effects was called outside a run
+    │   └── JournalMismatch        a recorded effect differs from the one asked for
+    ├── BackendError               a model server did not give a usable answer
+    │   ├── BackendUnavailable     nothing answers at the address, or the key is refused
+    │   ├── BackendTimeout         the deadline passed
+    │   ├── BackendRejected        the server refused the request (4xx)
+    │   ├── InvalidOutput          the answer does not fit the schema asked for
+    │   ├── OutputTruncated        the answer was cut at a limit
+    │   ├── OutputRefused          the model declined to answer
+    │   └── UnknownModel           the spec names a provider or model that is not there
+    ├── KnowledgeError             an index or a source cannot be used
+    ├── BudgetExceeded             a limit on tokens, calls or steps is spent
+    └── StoreError                 the database
+        ├── StoreUnavailable       cannot be opened or written (locked, full, not a store)
+        └── CorruptState           a stored record is damaged (names the record)
+
+An error keeps its fields, is built only from its arguments, and can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class CollegiumError(Exception):
+    """Base of every error that Collegium raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    """Stable word that the documentation explains."""
+
+    exit_status: ClassVar[int] = 1
+    """What the command line ends with: 1 failed, 2 wrong usage or input."""
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """A hint for a misspelt word: the nearest known one, else all of them."""
+    near = get_close_matches(word, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known) or 'none'}."
+
+
+class GraphSetupError(CollegiumError):
+    """A mistake in the definition of a graph, an agent or a tool."""
+
+    code = "graph_setup"
+    exit_status = 2
+
+
+class UnknownField(GraphSetupError):
+    """A node reads or writes a field that the state does not have."""
+
+    code = "unknown_field"
+
+    def __init__(self, field: str, known: Sequence[str], where: str = "") -> None:
+        super().__init__(field, tuple(known), where)
+        self.field, self.known, self.where = field, tuple(known), where
+
+    def __str__(self) -> str:
+        at = f"{self.where}: " if self.where else ""
+        return f"{at}the state has no field {self.field!r}. {nearest(self.field, self.known)}"
+
+
+class UnknownTarget(GraphSetupError):
+    """A name does not lead anywhere: a node, a shipped example, a module or a file."""
+
+    code = "unknown_target"
+
+    def __init__(self, target: str, known: Sequence[str], where: str = "") -> None:
+        super().__init__(target, tuple(known), where)
+        self.target, self.known, self.where = target, tuple(known), where
+
+    def __str__(self) -> str:
+        at = f"{self.where}: " if self.where else ""
+        return f"{at}there is no {self.target!r}. {nearest(self.target, self.known)}"
+
+
+class UnknownTool(GraphSetupError):
+    """A tool name is not among those registered."""
+
+    code = "unknown_tool"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name, tuple(known))
+        self.name, self.known = name, tuple(known)
+
+    def __str__(self) -> str:
+        return f"Tool {self.name!r} is not registered. {nearest(self.name, self.known)}"
+
+
+class PortMismatch(GraphSetupError):
+    """The type of a port and of the field bound to it differ."""
+
+    code = "type_mismatch"
+
+    def __init__(self, node: str, port: str, field: str, port_type: str, field_type: str) -> None:
+        super().__init__(node, port, field, port_type, field_type)
+        self.node, self.port, self.field = node, port, field
+        self.port_type, self.field_type = port_type, field_type
+
+    def __str__(self) -> str:
+        return (
+            f"Node {self.node!r}: {self.port!r} is {self.port_type}, but field {self.field!r} is "
+            f"{self.field_type}. Bind another field, or change one of the types."
+        )
+
+
+class CheckFailed(GraphSetupError):
+    """The build-time checks found errors; `findings` holds them."""
+
+    code = "check_failed"
+
+    def __init__(self, graph: str, findings: Sequence[object]) -> None:
+        super().__init__(graph, tuple(findings))
+        self.graph, self.findings = graph, tuple(findings)
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        return f"Graph {self.graph!r} cannot run:\n{lines}"
+
+
+class MissingExtra(GraphSetupError):
+    """An optional dependency is needed and not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(what, extra)
+        self.what, self.extra = what, extra
+
+    def __str__(self) -> str:
+        return f'{self.what} needs the {self.extra!r} extra: pip install "collegium[{self.extra}]".'
+
+
+class InvalidInput(CollegiumError):
+    """Something handed in does not fit; `field` says which."""
+
+    code = "invalid_input"
+    exit_status = 2
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(field, problem)
+        self.field, self.problem = field, problem
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}"
+
+
+class RunError(CollegiumError):
+    """A run cannot go on as asked."""
+
+    code = "run"
+
+
+class RunFailed(RunError):
+    """A run ended in failure; `run` is the run, `reason` what went wrong in one line."""
+
+    code = "run_failed"
+
+    def __init__(self, run_id: str, reason: str, run: object = None) -> None:
+        super().__init__(run_id, reason)
+        self.run_id, self.reason, self.run = run_id, reason, run
+
+    def __str__(self) -> str:
+        return f"Run {self.run_id} failed: {self.reason}"
+
+
+class InvalidWrite(RunError):
+    """A node wrote a value that its field refuses."""
+
+    code = "invalid_write"
+
+    def __init__(self, node: str, field: str, value: str, problem: str) -> None:
+        super().__init__(node, field, value, problem)
+        self.node, self.field, self.value, self.problem = node, field, value, problem
+
+    def __str__(self) -> str:
+        return f"Node {self.node!r} wrote {self.field}={self.value}: {self.problem}"
+
+
+class MissingInput(RunError):
+    """A node needs a value that nothing has written yet."""
+
+    code = "missing_input"
+
+    def __init__(self, node: str, field: str) -> None:
+        super().__init__(node, field)
+        self.node, self.field = node, field
+
+    def __str__(self) -> str:
+        return (
+            f"Node {self.node!r} needs {self.field!r}, which is still None. "
+            f"Let a node before it write {self.field!r}, or let the node accept None."
+        )
+
+
+class UndeclaredTarget(RunError):
+    """A node or a router went to a node that it did not declare."""
+
+    code = "undeclared_target"
+
+    def __init__(self, node: str, target: str, declared: Sequence[str]) -> None:
+        super().__init__(node, target, tuple(declared))
+        self.node, self.target, self.declared = node, target, tuple(declared)
+
+    def __str__(self) -> str:
+        return f"Node {self.node!r} goes to {self.target!r}. {nearest(self.target, self.declared)}"
+
+
+class ThreadBusy(RunError):
+    """The thread already has an unfinished run."""
+
+    code = "thread_busy"
+
+    def __init__(self, thread_id: str, run_id: str, status: str) -> None:
+        super().__init__(thread_id, run_id, status)
+        self.thread_id, self.run_id, self.status = thread_id, run_id, status
+
+    def __str__(self) -> str:
+        return (
+            f"Thread {self.thread_id!r} has an unfinished run {self.run_id} ({self.status}). "
+            'Finish or cancel it, or start with on_busy="enqueue".'
+        )
+
+
+class UnknownRun(RunError):
+    """No run has this id."""
+
+    code = "unknown_run"
+    exit_status = 2
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"There is no run {self.run_id!r}. `collegium runs` lists those of this store."
+
+
+class GraphChanged(RunError):
+    """A stored run was started with another shape of its graph."""
+
+    code = "graph_changed"
+
+    def __init__(self, run_id: str, graph: str, what: str) -> None:
+        super().__init__(run_id, graph, what)
+        self.run_id, self.graph, self.what = run_id, graph, what
+
+    def __str__(self) -> str:
+        return (
+            f"Run {self.run_id} cannot go on: graph {self.graph!r} has changed ({self.what}). "
+            "Load the graph as it was, or cancel the run."
+        )
+
+
+class Fenced(RunError):
+    """Another worker took the run over; what this one still writes is refused."""
+
+    code = "fenced"
+
+    def __init__(self, run_id: str, epoch: int) -> None:
+        super().__init__(run_id, epoch)
+        self.run_id, self.epoch = run_id, epoch
+
+    def __str__(self) -> str:
+        return f"Run {self.run_id} was taken over by another worker (this one held epoch {self.epoch})."
+
+
+class ApprovalError(CollegiumError):
+    """An answer to an approval is not accepted."""
+
+    code = "approval"
+
+
+class UnknownApproval(ApprovalError):
+    """No approval has this id."""
+
+    code = "unknown_approval"
+    exit_status = 2
+
+    def __init__(self, approval_id: str) -> None:
+        super().__init__(approval_id)
+        self.approval_id = approval_id
+
+    def __str__(self) -> str:
+        return f"There is no approval {self.approval_id!r}. `collegium inbox` lists what waits."
+
+
+class AlreadyDecided(ApprovalError):
+    """Somebody answered first."""
+
+    code = "already_decided"
+
+    def __init__(self, approval_id: str, decision: str, by: str, at: datetime | None) -> None:
+        super().__init__(approval_id, decision, by, at)
+        self.approval_id, self.decision, self.by, self.at = approval_id, decision, by, at
+
+    def __str__(self) -> str:
+        when = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
+        return f"Approval {self.approval_id} was decided already: {self.decision} by {self.by}{when}."
+
+
+class ApprovalExpired(ApprovalError):
+    """The time to answer is over."""
+
+    code = "approval_expired"
+
+    def __init__(self, approval_id: str, expires_at: datetime) -> None:
+        super().__init__(approval_id, expires_at)
+        self.approval_id, self.expires_at = approval_id, expires_at
+
+    def __str__(self) -> str:
+        return f"Approval {self.approval_id} expired at {self.expires_at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+class StaleApproval(ApprovalError):
+    """The digest answered to is not the one that waits."""
+
+    code = "stale_approval"
+
+    def __init__(self, approval_id: str, expected: str, given: str) -> None:
+        super().__init__(approval_id, expected, given)
+        self.approval_id, self.expected, self.given = approval_id, expected, given
+
+    def __str__(self) -> str:
+        return (
+            f"Approval {self.approval_id} is for another content (digest {self.expected[:12]}, "
+            f"not {self.given[:12]}). Look at it again with `collegium inbox`."
+        )
+
+
+class InvalidDecision(ApprovalError):
+    """This kind of answer, or its content, does not fit the approval."""
+
+    code = "invalid_decision"
+    exit_status = 2
+
+    def __init__(self, approval_id: str, problem: str) -> None:
+        super().__init__(approval_id, problem)
+        self.approval_id, self.problem = approval_id, problem
+
+    def __str__(self) -> str:
+        return f"Approval {self.approval_id}: {self.problem}"
+
+
+class ToolError(CollegiumError):
+    """A tool could not be run."""
+
+    code = "tool"
+
+    def __init__(self, tool: str, problem: str) -> None:
+        super().__init__(tool, problem)
+        self.tool, self.problem = tool, problem
+
+    def __str__(self) -> str:
+        return f"Tool {self.tool!r}: {self.problem}"
+
+
+class InvalidArguments(ToolError):
+    """The arguments do not fit the tool's schema."""
+
+    code = "invalid_arguments"
+
+
+class ToolTimeout(ToolError):
+    """The tool took longer than its limit."""
+
+    code = "tool_timeout"
+
+
+class ToolDenied(ToolError):
+    """The policy forbids the call."""
+
+    code = "tool_denied"
+
+
+class NoJournal(ToolError):
+    """A tool with effects was called outside a run, so nothing would keep it from happening twice."""
+
+    code = "no_journal"
+
+
+class JournalMismatch(ToolError):
+    """The journal holds another call under this key."""
+
+    code = "journal_mismatch"
+
+
+class BackendError(CollegiumError):
+    """A model server did not give a usable answer."""
+
+    code = "backend"
+
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(model, problem)
+        self.model, self.problem = model, problem
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.problem}"
+
+
+class BackendUnavailable(BackendError):
+    """Nothing usable answers at the address, or the key is refused."""
+
+    code = "backend_unavailable"
+
+
+class BackendTimeout(BackendError):
+    """The deadline for an answer passed."""
+
+    code = "backend_timeout"
+
+
+class BackendRejected(BackendError):
+    """The server refused the request."""
+
+    code = "backend_rejected"
+
+
+class InvalidOutput(BackendError):
+    """The answer does not fit the schema asked for, also after repair."""
+
+    code = "invalid_output"
+
+
+class OutputTruncated(BackendError):
+    """The answer was cut at a limit."""
+
+    code = "output_truncated"
+
+
+class OutputRefused(BackendError):
+    """The model declined to answer."""
+
+    code = "output_refused"
+
+
+class UnknownModel(BackendError):
+    """The spec names a provider or a model that is not there."""
+
+    code = "unknown_model"
+    exit_status = 2
+
+
+class KnowledgeError(CollegiumError):
+    """An index or a source cannot be used."""
+
+    code = "knowledge"
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(what, problem)
+        self.what, self.problem = what, problem
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.problem}"
+
+
+class BudgetExceeded(CollegiumError):
+    """A limit of the run is spent."""
+
+    code = "budget_exceeded"
+
+    def __init__(self, limit: str, allowed: float, used: float) -> None:
+        super().__init__(limit, allowed, used)
+        self.limit, self.allowed, self.used = limit, allowed, used
+
+    def __str__(self) -> str:
+        return f"The budget of {self.allowed:g} {self.limit} is spent ({self.used:g} used)."
+
+
+class StoreError(CollegiumError):
+    """The database cannot be used as asked."""
+
+    code = "store"
+
+    def __init__(self, store: str, problem: str) -> None:
+        super().__init__(store, problem)
+        self.store, self.problem = store, problem
+
+    def __str__(self) -> str:
+        return f"{self.store}: {self.problem}"
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be opened or written."""
+
+    code = "store_unavailable"
+
+
+class CorruptState(StoreError):
+    """A stored record is damaged; `store` names the record."""
+
+    code = "corrupt_state"

@@ -1,0 +1,43 @@
+"""Ids that sort by time, and digests of exactly what will happen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+IdSource = Callable[[str], str]
+"""Makes an id from a prefix; a replay hands in its own."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(prefix: str) -> str:
+    """A short id such as `run-06d4k1m9x2a7bq`: 45 bits of milliseconds, then 40 random bits.
+
+    Ids of one prefix sort by creation time (to the millisecond) and contain no ambiguous letters.
+    """
+    number = (time.time_ns() // 1_000_000 << 40) | int.from_bytes(os.urandom(5))
+    letters: list[str] = []
+    for _ in range(17):
+        number, rest = divmod(number, 32)
+        letters.append(_ALPHABET[rest])
+    return f"{prefix}-{''.join(reversed(letters))}"
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text that is equal for equal values: sorted keys, no spaces, no NaN.
+
+    Raises:
+        ValueError: The value holds NaN or infinity.
+        TypeError: The value is not made of JSON types.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of `value`, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

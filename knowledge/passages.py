@@ -1,0 +1,39 @@
+"""What retrieval hands on: passages with exact spans, and citations that quote them."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Passage(BaseModel):
+    """A piece of a source, word for word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passage_id: str
+    """Digest of source and span; equal for an unchanged source."""
+    source: str
+    """Path (or name) of the document."""
+    start: int = Field(ge=0)
+    """First character in the source's text."""
+    end: int = Field(ge=0)
+    """One past the last character."""
+    text: str
+    heading: str = ""
+    """The headings above it, outermost first, joined by ` > `."""
+    score: float = 0.0
+    """Fused relevance for the query it was found by, in [0, 1]."""
+
+
+class Citation(BaseModel):
+    """Where a statement of an answer stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passage_id: str
+    source: str
+    start: int = Field(ge=0)
+    """First character of the quote in the source's text."""
+    end: int = Field(ge=0)
+    quote: str
+    """The source's own words from `start` to `end`."""
