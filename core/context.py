@@ -6,7 +6,7 @@ LangGraph starts. Outside a run it is None, and everything still works: nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -36,8 +36,21 @@ class RunContext(Protocol):
         """The user's own context object: rebuilt at every resume, never stored."""
         ...
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody follows the run live; models stream their text only then."""
+        ...
+
     def emit(self, kind: str, data: Mapping[str, Any], *, node: str | None = None) -> None:
         """Tell whoever watches the run; `kind` is one of `collegium.runs.events.KINDS`."""
+        ...
+
+    def before_model_call(self) -> None:
+        """Ask for leave to call a model.
+
+        Raises:
+            BudgetExceeded: A limit of the run is spent.
+        """
         ...
 
     def spend(self, usage: Usage, model: str) -> None:
@@ -50,3 +63,6 @@ current_run: ContextVar[RunContext | None] = ContextVar("collegium_run", default
 
 current_node: ContextVar[str | None] = ContextVar("collegium_node", default=None)
 """Name of the node at work, or None; text deltas and model calls are shown under it."""
+
+node_calls: ContextVar[Iterator[int] | None] = ContextVar("collegium_node_calls", default=None)
+"""Counts the tool calls of the node at work from 0; a node's wrapper sets a new one at each attempt."""

@@ -40,6 +40,7 @@
     │   └── UnknownModel           the spec names a provider or model that is not there
     ├── KnowledgeError             an index or a source cannot be used
     ├── BudgetExceeded             a limit on tokens, calls or steps is spent
+    ├── OutOfAnswers               a scripted model was called more often than its script knows
     └── StoreError                 the database
         ├── StoreUnavailable       cannot be opened or written (locked, full, not a store)
         └── CorruptState           a stored record is damaged (names the record)
@@ -499,6 +500,23 @@ class BudgetExceeded(CollegiumError):
 
     def __str__(self) -> str:
         return f"The budget of {self.allowed:g} {self.limit} is spent ({self.used:g} used)."
+
+
+class OutOfAnswers(CollegiumError):
+    """A scripted model was called more often than it has answers."""
+
+    code = "out_of_answers"
+
+    def __init__(self, answers: int, role: str, prompt: str) -> None:
+        super().__init__(answers, role, prompt)
+        self.answers, self.role, self.prompt = answers, role, prompt
+
+    def __str__(self) -> str:
+        who = f"Node {self.role!r}" if self.role else "The caller"
+        return (
+            f"The scripted model has {self.answers} answers and all are used. "
+            f"{who} asked once more; the prompt ends with {self.prompt!r}."
+        )
 
 
 class StoreError(CollegiumError):
