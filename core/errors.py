@@ -5,6 +5,7 @@
     │   ├── UnknownField           a field that the state does not have
     │   ├── UnknownTarget          an edge, goto or command-line target that does not exist
     │   ├── UnknownTool            a tool that is not registered
+    │   ├── InvalidTool            a tool whose declaration does not hold together
     │   ├── PortMismatch           a port and the field bound to it have different types
     │   ├── CheckFailed            build-time checks found errors (carries the findings)
     │   └── MissingExtra           an optional dependency is not installed
@@ -120,6 +121,19 @@ class UnknownTool(GraphSetupError):
 
     def __str__(self) -> str:
         return f"Tool {self.name!r} is not registered. {nearest(self.name, self.known)}"
+
+
+class InvalidTool(GraphSetupError):
+    """A function cannot be a tool as it is declared."""
+
+    code = "invalid_tool"
+
+    def __init__(self, tool: str, problem: str) -> None:
+        super().__init__(tool, problem)
+        self.tool, self.problem = tool, problem
+
+    def __str__(self) -> str:
+        return f"Tool {self.tool!r}: {self.problem}"
 
 
 class PortMismatch(GraphSetupError):
