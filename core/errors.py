@@ -15,6 +15,7 @@
     │   ├── InvalidWrite           a node wrote a value that its field refuses
     │   ├── MissingInput           a node needs a value that is still None
     │   ├── UndeclaredTarget       a node or router went to a node it did not declare
+    │   ├── Rejected               a person rejected a field under review; the run is cancelled
     │   ├── ThreadBusy             the thread already has an unfinished run
     │   ├── UnknownRun             no run has this id
     │   ├── GraphChanged           the stored run belongs to another shape of the graph
@@ -253,6 +254,19 @@ class UndeclaredTarget(RunError):
 
     def __str__(self) -> str:
         return f"Node {self.node!r} goes to {self.target!r}. {nearest(self.target, self.declared)}"
+
+
+class Rejected(RunError):
+    """A person rejected what was put before them; the run ends as cancelled."""
+
+    code = "rejected"
+
+    def __init__(self, field: str, reason: str, by: str) -> None:
+        super().__init__(field, reason, by)
+        self.field, self.reason, self.by = field, reason, by
+
+    def __str__(self) -> str:
+        return f"{self.by} rejected {self.field!r}" + (f": {self.reason}" if self.reason else ".")
 
 
 class ThreadBusy(RunError):
