@@ -1,0 +1,31 @@
+"""Where runs, approvals, effects, events, workers and checkpoints are kept: SQLite, one writer thread."""
+
+from . import approvals, effects, events, runs, workers
+from .database import Store
+from .rows import (
+    ApprovalRow,
+    EffectRow,
+    EffectState,
+    EventRow,
+    Intent,
+    RunRow,
+    StoredStatus,
+    WorkerRow,
+)
+
+__all__ = [
+    "ApprovalRow",
+    "EffectRow",
+    "EffectState",
+    "EventRow",
+    "Intent",
+    "RunRow",
+    "Store",
+    "StoredStatus",
+    "WorkerRow",
+    "approvals",
+    "effects",
+    "events",
+    "runs",
+    "workers",
+]

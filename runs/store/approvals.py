@@ -1,0 +1,187 @@
+"""Approval records: asked once, decided once.
+
+Plain functions of a connection; call them inside `Store.write` or `Store.read`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ...core.errors import AlreadyDecided, ApprovalExpired, StaleApproval, UnknownApproval
+from .codec import stamp
+from .rows import ApprovalRow, RunRow
+from .tables import (
+    APPROVAL,
+    SELECT_APPROVAL,
+    UPDATE_APPROVAL,
+    decode_approval,
+    get_run,
+    insert_approval,
+    sealed,
+    update_run,
+)
+
+
+def get(conn: sqlite3.Connection, approval_id: str) -> ApprovalRow:
+    """The approval with this id.
+
+    Raises:
+        UnknownApproval: There is none.
+        CorruptState: Its record is damaged.
+    """
+    record = conn.execute(f"{SELECT_APPROVAL} WHERE approval_id=?", (approval_id,)).fetchone()
+    if record is None:
+        raise UnknownApproval(approval_id)
+    return decode_approval(record)
+
+
+def of_run(conn: sqlite3.Connection, run_id: str, *, interrupt_id: str | None = None) -> list[ApprovalRow]:
+    """The approvals of a run, in the order asked; those of one interrupt in the order within it."""
+    if interrupt_id is None:
+        return _fetch(conn, "WHERE run_id=? ORDER BY link", run_id)
+    return _fetch(
+        conn, "WHERE run_id=? AND interrupt_id=? ORDER BY interrupt_index, link", run_id, interrupt_id
+    )
+
+
+def by_key(conn: sqlite3.Connection, run_id: str, question_key: str) -> list[ApprovalRow]:
+    """The approvals of a run that were asked under this key, newest first."""
+    return _fetch(conn, "WHERE run_id=? AND question_key=? ORDER BY link DESC", run_id, question_key)
+
+
+def inbox(
+    conn: sqlite3.Connection, *, now: datetime | None = None, run_id: str | None = None, limit: int = 1000
+) -> list[ApprovalRow]:
+    """What waits for a person, oldest first; what has lapsed by `now` is left out."""
+    return _fetch(
+        conn,
+        "WHERE state='pending' AND (:now IS NULL OR expires_at IS NULL OR expires_at > :now)"
+        " AND (:run IS NULL OR run_id = :run) ORDER BY created_at, approval_id LIMIT :limit",
+        now=stamp(now) if now else None,
+        run=run_id,
+        limit=limit,
+    )
+
+
+def ensure(conn: sqlite3.Connection, run: RunRow, asked: Sequence[ApprovalRow]) -> list[ApprovalRow]:
+    """Store what is not stored yet, and return all as they are stored, in the order given.
+
+    A question is the same when its run, interrupt, key and digest are. One that was asked under the same
+    interrupt and key with another content, and is still open, is withdrawn.
+    """
+    stored: list[ApprovalRow] = []
+    for row in asked:
+        found, outdated = _known(conn, row)
+        for old in outdated:
+            _store(conn, replace(old, state="cancelled"))
+        if found is None:
+            run = insert_approval(conn, run, row)
+            found = get(conn, row.approval_id)
+        stored.append(found)
+    return stored
+
+
+def decide(
+    conn: sqlite3.Connection,
+    approval_id: str,
+    decision: Mapping[str, Any],
+    *,
+    by: str,
+    now: datetime,
+    digest: str | None = None,
+) -> ApprovalRow:
+    """Record a decision: the first one wins. When it was the run's last open question, the run is queued.
+
+    Args:
+        conn: A connection in a write transaction.
+        approval_id: Which approval.
+        decision: As `decisions.decision_to_json` writes it.
+        by: Who decides.
+        now: The present moment.
+        digest: Of the content that the person saw; None trusts that it is the one stored.
+
+    Returns:
+        The approval as decided.
+
+    Raises:
+        UnknownApproval: There is no such approval.
+        AlreadyDecided: Somebody was first, or the run was cancelled.
+        ApprovalExpired: The time to answer is over.
+        StaleApproval: The person saw another content.
+    """
+    row = get(conn, approval_id)
+    wanted = digest if digest is not None else row.digest
+    decided = replace(row, state="decided", decision=dict(decision), decided_by=by, decided_at=now)
+    won = conn.execute(
+        f"{UPDATE_APPROVAL} AND state='pending' AND digest=? AND (expires_at IS NULL OR expires_at > ?)",
+        (*sealed(decided, APPROVAL), approval_id, wanted, stamp(now)),
+    ).rowcount
+    if not won:
+        raise _refusal(row, wanted)
+    queue_if_decided(conn, row.run_id, now)
+    return decided
+
+
+def expire_due(conn: sqlite3.Connection, now: datetime) -> list[str]:
+    """Let lapse what nobody answered in time; returns the runs that can go on because of it."""
+    due = _fetch(conn, "WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ?", stamp(now))
+    for row in due:
+        _store(conn, replace(row, state="expired", decided_at=now))
+    return [
+        run_id for run_id in dict.fromkeys(row.run_id for row in due) if queue_if_decided(conn, run_id, now)
+    ]
+
+
+def cancel_open(conn: sqlite3.Connection, run_id: str, *, keep: Sequence[str] = ()) -> None:
+    """Withdraw the open questions of a run, but for those with the ids in `keep`."""
+    for row in _fetch(conn, "WHERE run_id=? AND state='pending'", run_id):
+        if row.approval_id not in keep:
+            _store(conn, replace(row, state="cancelled"))
+
+
+def queue_if_decided(conn: sqlite3.Connection, run_id: str, now: datetime) -> bool:
+    """Queue a waiting run that has no open question left; True when it did."""
+    if conn.execute("SELECT 1 FROM approval WHERE run_id=? AND state='pending'", (run_id,)).fetchone():
+        return False
+    run = get_run(conn, run_id)
+    if run.status != "waiting":
+        return False
+    update_run(conn, run, status="queued", updated_at=now)
+    return True
+
+
+def _known(conn: sqlite3.Connection, row: ApprovalRow) -> tuple[ApprovalRow | None, list[ApprovalRow]]:
+    """The stored form of a question, and open ones that it replaces."""
+    same_key = _fetch(
+        conn,
+        "WHERE run_id=? AND interrupt_id=? AND question_key=? AND state != 'cancelled' ORDER BY link",
+        row.run_id,
+        row.interrupt_id,
+        row.question_key,
+    )
+    found = next((old for old in same_key if old.digest == row.digest), None)
+    return found, [old for old in same_key if old.digest != row.digest and old.state == "pending"]
+
+
+def _refusal(row: ApprovalRow, digest: str) -> Exception:
+    if row.state == "decided":
+        word = str((row.decision or {}).get("decision", "decided"))
+        return AlreadyDecided(row.approval_id, word, row.decided_by or "unknown", row.decided_at)
+    if row.state == "cancelled":
+        return AlreadyDecided(row.approval_id, "cancelled", "its run", None)
+    if row.digest != digest:
+        return StaleApproval(row.approval_id, row.digest, digest)
+    assert row.expires_at is not None  # nothing else is left that refuses
+    return ApprovalExpired(row.approval_id, row.expires_at)
+
+
+def _store(conn: sqlite3.Connection, row: ApprovalRow) -> None:
+    conn.execute(UPDATE_APPROVAL, (*sealed(row, APPROVAL), row.approval_id))
+
+
+def _fetch(conn: sqlite3.Connection, where: str, *values: Any, **named: Any) -> list[ApprovalRow]:
+    return [decode_approval(record) for record in conn.execute(f"{SELECT_APPROVAL} {where}", named or values)]

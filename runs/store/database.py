@@ -1,0 +1,214 @@
+"""The store: one SQLite file, one thread that writes to it, one that reads.
+
+`write` and `read` take a function of the connection; the functions that know the tables are in the modules
+beside this one, and several of them may be joined in one such function, so in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from ...core.errors import StoreUnavailable
+from .schema import open_file, open_memory, open_reader
+from .writer import Job, Writer
+
+T = TypeVar("T")
+
+_PREFIX = "sqlite://"
+_MEMORY = (":memory:", "/:memory:", "")
+
+
+class Store:
+    """Keeps what runs need to survive a restart. Building one does no I/O; `open` does."""
+
+    def __init__(self, url: str, *, busy_s: float = 10.0) -> None:
+        """Name the store.
+
+        Args:
+            url: `sqlite:///path`, `sqlite://:memory:` or a plain path. A relative path counts from the working
+                directory, an absolute one has four slashes in the URL.
+            busy_s: Seconds to wait for other processes that write; then `StoreUnavailable`.
+
+        Raises:
+            StoreUnavailable: The URL names another kind of database.
+        """
+        self.url = url
+        self.path = _path_of(url)
+        """The file; None for a store in memory."""
+        self._busy_s = busy_s
+        self._writer: Writer | None = None
+        self._reader: Writer | None = None
+
+    @property
+    def name(self) -> str:
+        """The file as messages name it."""
+        return str(self.path) if self.path else ":memory:"
+
+    @property
+    def is_open(self) -> bool:
+        """True between `open` and `close`."""
+        return self._writer is not None
+
+    async def open(self) -> None:
+        """Open the file, made or brought up to date where needed. Opening twice changes nothing.
+
+        Raises:
+            StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked or newer.
+        """
+        if self._writer is None:
+            writer, opened = self._start()
+            await asyncio.wrap_future(opened)
+            self._writer = writer
+
+    def open_now(self) -> None:
+        """`open` for code without an event loop; blocks."""
+        if self._writer is None:
+            writer, opened = self._start()
+            opened.result()
+            self._writer = writer
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the file. Closing twice changes nothing.
+
+        Raises:
+            CollegiumError: A posted job had failed and nobody had heard of it.
+        """
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """`close` for code without an event loop; blocks."""
+        writer, reader = self._writer, self._reader
+        self._writer = self._reader = None
+        for thread in (reader, writer):
+            if thread is not None:
+                thread.stop()
+                thread.join()
+        if writer is not None and (error := writer.unheard()) is not None:
+            raise error
+
+    async def write(
+        self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = ""
+    ) -> T:
+        """Run `work` in one transaction that takes the write lock first, and return what it returns.
+
+        Everything queued before is done before. When `work` raises, nothing of it is stored. A caller that is
+        cancelled while it waits does not take the job back.
+
+        Args:
+            work: Does SQL on the connection and nothing else; it runs in the writer's thread.
+            full: Sync the log to the disk before returning, and with it all earlier commits.
+            lane: Jobs that depend on each other share a lane: the error of an earlier `post` of the lane is
+                raised here, and `work` is not run.
+
+        Raises:
+            StoreUnavailable: The store is closed, full, locked for too long, or cannot be written.
+            CollegiumError: What `work` or an earlier post of the lane raised.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._writing().put(Job(work, lane, full, True, loop, future))
+        return await future
+
+    def write_now(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
+        """`write` for code without an event loop; blocks."""
+        future: Future[T] = Future()
+        self._writing().put(Job(work, lane, full, True, None, future))
+        return future.result()
+
+    def post(
+        self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = ""
+    ) -> None:
+        """Queue `work` and return at once. Its error is raised by the next `write` of its lane, or by `flush`.
+
+        Until then nothing more of the lane is stored, so what comes later never stands without what came before.
+
+        Raises:
+            StoreUnavailable: The store is closed.
+        """
+        self._writing().put(Job(work, lane, full))
+
+    async def flush(self, lane: str | None = None) -> None:
+        """Wait until everything queued so far is stored.
+
+        Raises:
+            CollegiumError: A posted job of the lane (of any, when none is named) had failed.
+        """
+        await self._settle()
+        if (error := self._writing().unheard(lane)) is not None:
+            raise error
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on a connection that cannot write; it sees everything that this store was given before.
+
+        Raises:
+            StoreUnavailable: The store is closed or cannot be read.
+            CorruptState: A record is damaged.
+        """
+        if not self._writing().idle:
+            await self._settle()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._reading().put(Job(work, "", False, False, loop, future))
+        return await future
+
+    def read_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """`read` for code without an event loop; blocks."""
+        writer = self._writing()
+        if not writer.idle:
+            settled: Future[None] = Future()
+            writer.put(Job(_nothing, _BARRIER, False, False, None, settled))
+            settled.result()
+        future: Future[T] = Future()
+        self._reading().put(Job(work, "", False, False, None, future))
+        return future.result()
+
+    async def _settle(self) -> None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._writing().put(Job(_nothing, _BARRIER, False, False, loop, future))
+        await future
+
+    def _start(self) -> tuple[Writer, Future[None]]:
+        path = self.path
+        writer = Writer(
+            self.name, lambda: open_file(path, self._busy_s) if path else open_memory(), self._busy_s
+        )
+        return writer, writer.start()
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StoreUnavailable(self.name, "the store is not open.")
+        return self._writer
+
+    def _reading(self) -> Writer:
+        """The reader's thread, started at first use; a store in memory has one connection only."""
+        path = self.path
+        if path is None:
+            return self._writing()
+        if self._reader is None:
+            self._reader = Writer(self.name, lambda: open_reader(path, self._busy_s), self._busy_s)
+            self._reader.start()
+        return self._reader
+
+
+_BARRIER = "\0"
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """What a barrier does."""
+
+
+def _path_of(url: str) -> Path | None:
+    if url == ":memory:":
+        return None
+    if not url.startswith(_PREFIX):
+        if "://" in url:
+            raise StoreUnavailable(url, 'only SQLite is supported. Use "sqlite:///path" or a plain path.')
+        return Path(url).expanduser()
+    rest = url.removeprefix(_PREFIX)
+    return None if rest in _MEMORY else Path(rest.removeprefix("/")).expanduser()

@@ -1,0 +1,134 @@
+"""The effect journal: intent, call, result, each stored before the next.
+
+Plain functions of a connection; call them inside `Store.write` with `full=True`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ...core.errors import CorruptState, JournalMismatch
+from .rows import EffectRow, EffectState, Intent
+from .tables import (
+    SELECT_EFFECT,
+    check_count,
+    check_fence,
+    decode_effect,
+    held_run,
+    insert_effect,
+    update_effect,
+)
+
+
+def find(conn: sqlite3.Connection, key: str) -> EffectRow | None:
+    """The effect under this key, or None.
+
+    Raises:
+        CorruptState: Its record is damaged.
+    """
+    record = conn.execute(f"{SELECT_EFFECT} WHERE key=?", (key,)).fetchone()
+    return None if record is None else decode_effect(record)
+
+
+def of_run(conn: sqlite3.Connection, run_id: str) -> list[EffectRow]:
+    """The effects of a run, in the order intended."""
+    return [
+        decode_effect(record)
+        for record in conn.execute(f"{SELECT_EFFECT} WHERE run_id=? ORDER BY link", (run_id,))
+    ]
+
+
+def in_doubt(conn: sqlite3.Connection, run_id: str) -> list[EffectRow]:
+    """The effects of a run of which nobody knows whether they happened, in the order intended."""
+    return [row for row in of_run(conn, run_id) if row.state in ("intent", "in_doubt")]
+
+
+def intend(
+    conn: sqlite3.Connection,
+    run_id: str,
+    epoch: int,
+    key: str,
+    *,
+    tool: str,
+    digest: str,
+    args: Mapping[str, Any],
+    now: datetime,
+) -> Intent:
+    """Store that a tool is about to be called, unless the key is in the journal already.
+
+    Returns:
+        What to do: call the tool (`new`), take the result (`known`), or find out first whether an earlier
+        call happened (`in_doubt`; the record is marked so).
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled.
+        JournalMismatch: The journal holds another call under this key.
+        CorruptState: Records of the run have vanished.
+    """
+    run = held_run(conn, run_id, epoch)
+    row = find(conn, key)
+    if row is None:
+        # A journal that has lost a record must not start the effect a second time.
+        check_count(conn, run)
+        fresh = EffectRow(
+            key=key,
+            run_id=run_id,
+            tool=tool,
+            digest=digest,
+            args=dict(args),
+            epoch=epoch,
+            created_at=now,
+            updated_at=now,
+        )
+        return Intent("new", insert_effect(conn, run, fresh))
+    if (row.run_id, row.tool, row.digest) != (run_id, tool, digest):
+        raise JournalMismatch(tool, f"the journal holds another call of {row.tool!r} under key {key!r}.")
+    if row.state in ("intent", "in_doubt"):
+        return Intent("in_doubt", update_effect(conn, row, state="in_doubt", updated_at=now))
+    return Intent("known", row)
+
+
+def retry(conn: sqlite3.Connection, run_id: str, epoch: int, key: str, *, now: datetime) -> EffectRow:
+    """Store that an effect in doubt is about to be called again.
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled.
+        CorruptState: The journal has lost the record.
+    """
+    check_fence(conn, run_id, epoch)
+    row = _recorded(conn, key)
+    return update_effect(conn, row, state="intent", epoch=epoch, attempt=row.attempt + 1, updated_at=now)
+
+
+def record(
+    conn: sqlite3.Connection,
+    run_id: str,
+    epoch: int,
+    key: str,
+    state: EffectState,
+    result: Mapping[str, Any] | None,
+    *,
+    now: datetime,
+) -> EffectRow:
+    """Store how a call went.
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled; the effect stays in doubt.
+        CorruptState: The journal has lost the record.
+    """
+    check_fence(conn, run_id, epoch)
+    row = _recorded(conn, key)
+    known = None if result is None else dict(result)
+    return update_effect(conn, row, state=state, result=known, epoch=epoch, updated_at=now)
+
+
+def _recorded(conn: sqlite3.Connection, key: str) -> EffectRow:
+    row = find(conn, key)
+    if row is None:
+        raise CorruptState(
+            f"effect {key}", "its intent has vanished from the journal. Restore a copy of the store."
+        )
+    return row

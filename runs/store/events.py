@@ -1,0 +1,53 @@
+"""What happened in a run, numbered without gaps.
+
+Plain functions of a connection; call them inside `Store.write`, `Store.post` or `Store.read`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .codec import checksum, columns, decode, encode
+from .rows import EventRow
+from .tables import check_fence, select
+
+_NAMES = columns(EventRow)
+_SELECT = select(_NAMES, "event")
+_INSERT = f"INSERT INTO event ({', '.join(_NAMES)}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+def append(
+    conn: sqlite3.Connection,
+    run_id: str,
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    now: datetime,
+    node: str | None = None,
+    epoch: int | None = None,
+) -> EventRow:
+    """Store an event as the next of its run.
+
+    Raises:
+        Fenced: An epoch was given and another worker took the run over, or it was cancelled.
+    """
+    if epoch is not None:
+        check_fence(conn, run_id, epoch)
+    (last,) = conn.execute("SELECT coalesce(max(seq), 0) FROM event WHERE run_id=?", (run_id,)).fetchone()
+    row = EventRow(run_id, last + 1, kind, node, dict(data), now)
+    values = encode(row, _NAMES)
+    conn.execute(_INSERT, (*values, checksum(*values)))
+    return row
+
+
+def after(conn: sqlite3.Connection, run_id: str, seq: int = 0, *, limit: int = 1000) -> list[EventRow]:
+    """The events of a run with a number above `seq`, in order.
+
+    Raises:
+        CorruptState: A record is damaged.
+    """
+    found = conn.execute(f"{_SELECT} WHERE run_id=? AND seq>? ORDER BY seq LIMIT ?", (run_id, seq, limit))
+    return [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]

@@ -1,0 +1,48 @@
+"""From SQLite's errors to the two that callers know."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ...core.errors import CorruptState, StoreError, StoreUnavailable
+
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process holds it locked. Try again when that one is done.",
+    sqlite3.SQLITE_LOCKED: "another process holds it locked. Try again when that one is done.",
+    sqlite3.SQLITE_FULL: "the disk is full. Nothing of this step was saved; free some space and resume.",
+    sqlite3.SQLITE_IOERR: "reading or writing the disk failed (is it full?). Nothing of this step was saved.",
+    sqlite3.SQLITE_READONLY: "the file cannot be written. Check its permissions.",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened. Check that its folder exists and can be written.",
+    sqlite3.SQLITE_PERM: "the file cannot be opened. Check its permissions.",
+    sqlite3.SQLITE_AUTH: "the file cannot be opened. Check its permissions.",
+    sqlite3.SQLITE_NOTADB: "the file is not a Collegium store, or it is damaged. Restore a copy of it.",
+}
+
+
+def primary_code(error: BaseException) -> int:
+    """SQLite's primary result code of an error, 0 when it has none."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def is_busy(error: BaseException) -> bool:
+    """True when another connection was in the way."""
+    return primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_fatal(error: BaseException) -> bool:
+    """True when the whole transaction is lost, not only the statement."""
+    return isinstance(error, sqlite3.Error) and primary_code(error) in _ADVICE.keys() | {
+        sqlite3.SQLITE_CORRUPT
+    }
+
+
+def translate(error: Exception, name: str) -> StoreError:
+    """The error to raise in place of one of SQLite or of the file system; `name` is the file."""
+    code = primary_code(error)
+    if code == sqlite3.SQLITE_CORRUPT:
+        return CorruptState(name, "the database is damaged. Restore a copy of it.")
+    if code in _ADVICE:
+        return StoreUnavailable(name, _ADVICE[code])
+    if isinstance(error, OSError):
+        return StoreUnavailable(name, f"{error.strerror or error}.")
+    return StoreUnavailable(name, f"SQLite says: {error}.")

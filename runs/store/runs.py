@@ -1,0 +1,296 @@
+"""Run records: the lease on a thread, the fence, and the life of a run.
+
+Plain functions of a connection; call them inside `Store.write` or `Store.read`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from ...core.errors import ThreadBusy
+from . import approvals
+from .rows import ApprovalRow, RunRow, StoredStatus
+from .tables import (
+    SELECT_RUN,
+    check_chain,
+    check_fence,
+    decode_run,
+    get_run,
+    held_run,
+    insert_run,
+    update_run,
+)
+
+__all__ = [
+    "Parked",
+    "admit",
+    "amend",
+    "cancel",
+    "check_fence",
+    "claim",
+    "claimable",
+    "count",
+    "finish",
+    "get",
+    "listing",
+    "park",
+    "requeue",
+    "verify",
+]
+
+_HOLDING = "status IN ('queued', 'running', 'waiting')"
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """What `park` left behind."""
+
+    status: Literal["waiting", "queued"]
+    """queued when every question of the run is decided already."""
+    approvals: list[ApprovalRow]
+    """As stored, in the order given."""
+
+
+def get(conn: sqlite3.Connection, run_id: str) -> RunRow:
+    """The run with this id.
+
+    Raises:
+        UnknownRun: There is none.
+        CorruptState: Its record is damaged.
+    """
+    return get_run(conn, run_id)
+
+
+def admit(conn: sqlite3.Connection, row: RunRow, on_busy: Literal["reject", "enqueue"] = "reject") -> RunRow:
+    """Store a new run; returns it as stored: `queued`, or `pending` behind the thread's unfinished run.
+
+    Raises:
+        ThreadBusy: The thread has an unfinished run, and `on_busy` is `reject`.
+    """
+    ahead = conn.execute(
+        f"SELECT run_id, status FROM run WHERE thread_id=? AND ({_HOLDING} OR status='pending')"
+        " ORDER BY seq DESC LIMIT 1",
+        (row.thread_id,),
+    ).fetchone()
+    if ahead is None:
+        admitted = replace(row, status="queued")
+    elif on_busy == "enqueue":
+        admitted = replace(row, status="pending", after_run_id=ahead[0])
+    else:
+        raise ThreadBusy(row.thread_id, *_holder(conn, row.thread_id, ahead))
+    insert_run(conn, admitted)
+    return admitted
+
+
+def claim(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) -> int | None:
+    """Take a queued run: its new epoch, or None when it is not queued or the worker counts as dead.
+
+    Raises:
+        UnknownRun: There is no such run.
+        CorruptState: The run's record is damaged, or approvals or effects of it have vanished.
+    """
+    run = get_run(conn, run_id)
+    if run.status != "queued":
+        return None
+    # A worker that was just declared dead must not claim: nobody would sweep the run afterwards.
+    if not conn.execute("SELECT 1 FROM worker WHERE worker_id=?", (worker_id,)).fetchone():
+        return None
+    check_chain(conn, run)
+    return update_run(conn, run, epoch=run.epoch + 1, owner=worker_id, status="running", updated_at=now).epoch
+
+
+def claimable(
+    conn: sqlite3.Connection, *, graphs: Sequence[str] | None = None, limit: int = 50
+) -> list[RunRow]:
+    """Queued runs, those that go on ahead of new ones, then oldest first."""
+    named = "" if graphs is None else f" AND graph IN ({', '.join('?' * len(graphs))})"
+    return _fetch(
+        conn,
+        f"WHERE status='queued'{named} ORDER BY epoch = 0, seq LIMIT ?",
+        *(graphs or ()),
+        limit,
+    )
+
+
+def park(
+    conn: sqlite3.Connection,
+    run_id: str,
+    epoch: int,
+    questions: Sequence[ApprovalRow],
+    *,
+    now: datetime,
+    usage: Mapping[str, Any] | None = None,
+) -> Parked:
+    """Let a run wait for these questions, all that it has open; nothing of it stays in memory.
+
+    Questions that are stored already keep their id and their decision; open ones that are not among
+    these are withdrawn.
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled.
+    """
+    run = held_run(conn, run_id, epoch)
+    stored = approvals.ensure(conn, run, questions)
+    approvals.cancel_open(conn, run_id, keep=[row.approval_id for row in stored])
+    status: Literal["waiting", "queued"] = (
+        "waiting" if any(row.state == "pending" for row in stored) else "queued"
+    )
+    run = held_run(conn, run_id, epoch)
+    update_run(
+        conn,
+        run,
+        status=status,
+        owner=None,
+        updated_at=now,
+        usage=run.usage if usage is None else dict(usage),
+    )
+    return Parked(status, stored)
+
+
+def finish(
+    conn: sqlite3.Connection,
+    run_id: str,
+    epoch: int,
+    status: Literal["done", "failed"],
+    *,
+    now: datetime,
+    error: str | None = None,
+    usage: Mapping[str, Any] | None = None,
+) -> str | None:
+    """End a run and free its thread; returns the id of the pending run that is queued by it.
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled.
+    """
+    run = held_run(conn, run_id, epoch)
+    approvals.cancel_open(conn, run_id)
+    return _end(conn, run, status, now, error, run.usage if usage is None else dict(usage))
+
+
+def cancel(conn: sqlite3.Connection, run_id: str, reason: str, *, now: datetime) -> str | None:
+    """End an unfinished run from outside; its worker is fenced. A finished run stays as it is.
+
+    Returns:
+        The id of the pending run of its thread that is queued by it.
+
+    Raises:
+        UnknownRun: There is no such run.
+    """
+    run = get_run(conn, run_id)
+    if run.finished_at is not None:
+        return None
+    approvals.cancel_open(conn, run_id)
+    return _end(conn, replace(run, epoch=run.epoch + 1), "cancelled", now, reason, run.usage)
+
+
+def requeue(conn: sqlite3.Connection, run_id: str, epoch: int, *, now: datetime) -> None:
+    """Give a running run back, so that another worker (or this one, later) goes on with it.
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled.
+    """
+    run = held_run(conn, run_id, epoch)
+    update_run(conn, run, status="queued", owner=None, updated_at=now)
+
+
+def amend(
+    conn: sqlite3.Connection,
+    run_id: str,
+    epoch: int,
+    *,
+    now: datetime,
+    model: str | None = None,
+    usage: Mapping[str, Any] | None = None,
+    budget: Mapping[str, Any] | None = None,
+) -> None:
+    """Store what has become known of a run: its model, what it used, its budget.
+
+    Raises:
+        Fenced: Another worker took the run over, or it was cancelled.
+    """
+    changes: dict[str, Any] = {"model": model}
+    changes |= {"usage": usage and dict(usage), "budget": budget and dict(budget)}
+    known = {name: value for name, value in changes.items() if value is not None}
+    update_run(conn, held_run(conn, run_id, epoch), updated_at=now, **known)
+
+
+def verify(conn: sqlite3.Connection, run_id: str) -> None:
+    """See whether records of a run have vanished.
+
+    Raises:
+        CorruptState: The run's record is damaged, or approvals or effects of it have vanished.
+    """
+    check_chain(conn, get_run(conn, run_id))
+
+
+def listing(
+    conn: sqlite3.Connection,
+    *,
+    status: StoredStatus | None = None,
+    thread_id: str | None = None,
+    graph: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[RunRow]:
+    """Runs, newest first.
+
+    Args:
+        conn: Any connection of the store.
+        status: Only runs in this state.
+        thread_id: Only runs of this thread.
+        graph: Only runs of this graph.
+        before: The id of the last run of the page before; None for the first page.
+        limit: Length of a page.
+    """
+    wanted = {"status": status, "thread_id": thread_id, "graph": graph}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    tests = [f"{name}=?" for name in given]
+    values: list[Any] = list(given.values())
+    if before is not None:
+        tests.append("seq < (SELECT seq FROM run WHERE run_id=?)")
+        values.append(before)
+    where = f"WHERE {' AND '.join(tests)} " if tests else ""
+    return _fetch(conn, f"{where}ORDER BY seq DESC LIMIT ?", *values, limit)
+
+
+def count(conn: sqlite3.Connection) -> dict[StoredStatus, int]:
+    """How many runs there are in each state that occurs."""
+    return dict(conn.execute("SELECT status, count(*) FROM run GROUP BY status").fetchall())
+
+
+def _holder(conn: sqlite3.Connection, thread_id: str, ahead: tuple[str, str]) -> tuple[str, str]:
+    found = conn.execute(
+        f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (thread_id,)
+    ).fetchone()
+    return found or ahead
+
+
+def _end(
+    conn: sqlite3.Connection,
+    run: RunRow,
+    status: StoredStatus,
+    now: datetime,
+    error: str | None,
+    usage: dict[str, Any],
+) -> str | None:
+    held = run.status != "pending"
+    update_run(
+        conn, run, status=status, owner=None, error=error, usage=usage, updated_at=now, finished_at=now
+    )
+    return _promote(conn, run.thread_id, now) if held else None
+
+
+def _promote(conn: sqlite3.Connection, thread_id: str, now: datetime) -> str | None:
+    """Queue the pending run of a thread that waits longest."""
+    waiting = _fetch(conn, "WHERE thread_id=? AND status='pending' ORDER BY seq LIMIT 1", thread_id)
+    if not waiting:
+        return None
+    return update_run(conn, waiting[0], status="queued", updated_at=now).run_id
+
+
+def _fetch(conn: sqlite3.Connection, where: str, *values: Any) -> list[RunRow]:
+    return [decode_run(record) for record in conn.execute(f"{SELECT_RUN} {where}", values)]

@@ -1,0 +1,184 @@
+"""Opening a store file: made whole or not at all, brought up to date, refused when it is not ours.
+
+A new file is built under another name and linked into place, so no process ever sees half a store and an
+empty file is never taken for a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+
+from ...core.errors import StoreUnavailable
+from .problems import translate
+
+APPLICATION_ID = 0x434F4C47
+"""`COLG` in the file's header: this SQLite database is a Collegium store."""
+
+_MAGIC = b"SQLite format 3\0"
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Version and SQL text of every migration, in order."""
+    folder = files(__package__) / "migrations"
+    texts = [
+        (entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql")
+    ]
+    return sorted((int(name.split("_", 1)[0]), text) for name, text in texts)
+
+
+def open_memory() -> sqlite3.Connection:
+    """A store that lives and dies with this connection."""
+    connection = _connect(":memory:", 0)
+    migrate(connection, ":memory:", migrations())
+    return connection
+
+
+def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
+    """A connection for writing, to a store that exists from here on and has the newest schema.
+
+    Raises:
+        StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked or newer.
+    """
+    try:
+        if not path.exists():
+            _create(path, busy_s)
+        refuse_foreign(path)
+        connection = _connect(str(path), busy_s)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    except (sqlite3.Error, OSError) as error:
+        raise translate(error, str(path)) from error
+
+
+def open_reader(path: Path, busy_s: float) -> sqlite3.Connection:
+    """A connection that cannot write.
+
+    Raises:
+        StoreUnavailable: The file cannot be opened.
+    """
+    try:
+        connection = _connect(str(path), busy_s)
+        connection.execute("PRAGMA query_only=ON")
+        return connection
+    except sqlite3.Error as error:
+        raise translate(error, str(path)) from error
+
+
+def migrate(connection: sqlite3.Connection, name: str, steps: list[tuple[int, str]]) -> None:
+    """Bring the schema up to date, all steps in one transaction.
+
+    Raises:
+        StoreUnavailable: The store was written by a newer Collegium.
+    """
+    newest = steps[-1][0]
+    if _version(connection, name, newest) == newest:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again inside the transaction: another process may have been quicker.
+        have = _version(connection, name, newest)
+        for version, text in steps:
+            if version > have:
+                _run_script(connection, text)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={newest}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse what is certainly no whole store, before SQLite touches it.
+
+    Raises:
+        StoreUnavailable: The file is empty, of another kind, or cut short.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+        size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise StoreUnavailable(
+            str(path), "the file is empty. Remove it to start a new store, or restore a copy."
+        )
+    if not header.startswith(_MAGIC):
+        raise StoreUnavailable(str(path), "the file is not a Collegium store. Name another file with --db.")
+    if int.from_bytes(header[68:72]) != APPLICATION_ID:
+        raise StoreUnavailable(
+            str(path), "the database belongs to another program. Name another file with --db."
+        )
+    # While the log holds pages, the file itself may rightly be shorter than its header says.
+    wal = path.with_name(f"{path.name}-wal")
+    if size < _pages_size(header) and not (wal.exists() and wal.stat().st_size):
+        raise StoreUnavailable(str(path), "the file is cut short. Restore a copy of it.")
+
+
+def _pages_size(header: bytes) -> int:
+    page = int.from_bytes(header[16:18])
+    return (65536 if page == 1 else page) * int.from_bytes(header[28:32])
+
+
+def _create(path: Path, busy_s: float) -> None:
+    """Build the whole file aside and link it into place; when another process is first, its file stays."""
+    if not path.parent.is_dir():
+        raise StoreUnavailable(
+            str(path), f"there is no folder {str(path.parent)!r}. Make it, or name another file."
+        )
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        connection = _connect(str(aside), busy_s)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            migrate(connection, str(path), migrations())
+        finally:
+            connection.close()
+        with suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+
+
+def _connect(name: str, busy_s: float) -> sqlite3.Connection:
+    # Each connection is used by one thread at a time; the store's own threads see to that.
+    connection = sqlite3.connect(name, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA trusted_schema=OFF")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    migrate(connection, str(path), migrations())
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    # Asks for the write lock once, so that a read-only file is found here and not at the first write.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection, name: str, newest: int) -> int:
+    (have,) = connection.execute("PRAGMA user_version").fetchone()
+    if have > newest:
+        raise StoreUnavailable(
+            name,
+            f"it has schema {have}, and this Collegium knows up to {newest}. Upgrade Collegium to open it.",
+        )
+    return have
+
+
+def _run_script(connection: sqlite3.Connection, text: str) -> None:
+    # executescript would commit the open transaction first, so the statements are run one by one.
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

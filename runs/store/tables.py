@@ -1,0 +1,186 @@
+"""Reading and writing rows whole, each under its checksum, and the chain that ties a run's records together.
+
+The public functions are in `runs`, `approvals`, `effects`, `events` and `workers`; these are their common floor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import replace
+from typing import Any
+
+from ...core.errors import CorruptState, Fenced, UnknownRun
+from .codec import checksum, columns, decode, encode
+from .rows import ApprovalRow, EffectRow, RunRow
+
+RUN = columns(RunRow)
+APPROVAL = columns(ApprovalRow)
+EFFECT = columns(EffectRow)
+
+
+def select(names: tuple[str, ...], table: str) -> str:
+    """`SELECT` of a row class's columns and the checksum."""
+    return f"SELECT {', '.join(names)}, checksum FROM {table}"
+
+
+def _insert(names: tuple[str, ...], table: str, verb: str = "INSERT") -> str:
+    marks = ", ".join("?" * (len(names) + 1))
+    return f"{verb} INTO {table} ({', '.join(names)}, checksum) VALUES ({marks})"
+
+
+def _update(names: tuple[str, ...], table: str, key: str) -> str:
+    assignments = ", ".join(f"{name}=?" for name in (*names, "checksum"))
+    return f"UPDATE {table} SET {assignments} WHERE {key}=?"
+
+
+SELECT_RUN = select(RUN, "run")
+SELECT_APPROVAL = select(APPROVAL, "approval")
+SELECT_EFFECT = select(EFFECT, "effect")
+_INSERT_RUN = _insert(RUN, "run")
+_INSERT_APPROVAL = _insert(APPROVAL, "approval")
+_INSERT_EFFECT = _insert(EFFECT, "effect")
+_UPDATE_RUN = _update(RUN, "run", "run_id")
+UPDATE_APPROVAL = _update(APPROVAL, "approval", "approval_id")
+_UPDATE_EFFECT = _update(EFFECT, "effect", "key")
+
+
+def sealed(row: RunRow | ApprovalRow | EffectRow, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """The row's stored values and their checksum."""
+    values = encode(row, names)
+    return (*values, checksum(*values))
+
+
+def decode_run(record: tuple[Any, ...]) -> RunRow:
+    """The run of a record that `SELECT_RUN` gave."""
+    return decode(RunRow, RUN, record, f"run {record[0]}")
+
+
+def decode_approval(record: tuple[Any, ...]) -> ApprovalRow:
+    """The approval of a record that `SELECT_APPROVAL` gave."""
+    return decode(ApprovalRow, APPROVAL, record, f"approval {record[0]}")
+
+
+def decode_effect(record: tuple[Any, ...]) -> EffectRow:
+    """The effect of a record that `SELECT_EFFECT` gave."""
+    return decode(EffectRow, EFFECT, record, f"effect {record[0]}")
+
+
+def insert_run(conn: sqlite3.Connection, row: RunRow) -> None:
+    """Store a new run."""
+    conn.execute(_INSERT_RUN, sealed(row, RUN))
+
+
+def get_run(conn: sqlite3.Connection, run_id: str) -> RunRow:
+    """The run with this id.
+
+    Raises:
+        UnknownRun: There is none.
+        CorruptState: Its record is damaged.
+    """
+    record = conn.execute(f"{SELECT_RUN} WHERE run_id=?", (run_id,)).fetchone()
+    if record is None:
+        raise UnknownRun(run_id)
+    return decode_run(record)
+
+
+def update_run(conn: sqlite3.Connection, row: RunRow, **changes: Any) -> RunRow:
+    """Store the run with these changes. Right only in a transaction that has read `row`."""
+    changed = replace(row, **changes)
+    conn.execute(_UPDATE_RUN, (*sealed(changed, RUN), row.run_id))
+    return changed
+
+
+def held_run(conn: sqlite3.Connection, run_id: str, epoch: int) -> RunRow:
+    """The run, if it is still held under this epoch.
+
+    Raises:
+        Fenced: Another worker took it over, or it was cancelled.
+    """
+    row = get_run(conn, run_id)
+    if row.epoch != epoch:
+        raise Fenced(run_id, epoch)
+    return row
+
+
+def check_fence(conn: sqlite3.Connection, run_id: str, epoch: int) -> None:
+    """Make sure, inside the transaction that writes, that the run is still held under this epoch.
+
+    Raises:
+        Fenced: Another worker took it over, or it was cancelled.
+    """
+    if not conn.execute("SELECT 1 FROM run WHERE run_id=? AND epoch=?", (run_id, epoch)).fetchone():
+        raise Fenced(run_id, epoch)
+
+
+def insert_approval(conn: sqlite3.Connection, run: RunRow, row: ApprovalRow) -> RunRow:
+    """Store a new approval as the next link of its run's chain; returns the run as it is then."""
+    run, link = _lengthen(conn, run, row.approval_id, row.digest)
+    conn.execute(_INSERT_APPROVAL, sealed(replace(row, link=link), APPROVAL))
+    return run
+
+
+def insert_effect(conn: sqlite3.Connection, run: RunRow, row: EffectRow) -> EffectRow:
+    """Store a new effect as the next link of its run's chain."""
+    _, link = _lengthen(conn, run, row.key, row.digest)
+    stored = replace(row, link=link)
+    conn.execute(_INSERT_EFFECT, sealed(stored, EFFECT))
+    return stored
+
+
+def update_effect(conn: sqlite3.Connection, row: EffectRow, **changes: Any) -> EffectRow:
+    """Store the effect with these changes. Right only in a transaction that has read `row`."""
+    changed = replace(row, **changes)
+    conn.execute(_UPDATE_EFFECT, (*sealed(changed, EFFECT), row.key))
+    return changed
+
+
+def check_count(conn: sqlite3.Connection, run: RunRow) -> None:
+    """See whether an approval or effect of the run has vanished, by their number alone.
+
+    Raises:
+        CorruptState: There are fewer (or more) than the run counts.
+    """
+    (found,) = conn.execute(
+        "SELECT (SELECT count(*) FROM approval WHERE run_id=:run) + (SELECT count(*) FROM effect WHERE run_id=:run)",
+        {"run": run.run_id},
+    ).fetchone()
+    if found != run.links:
+        raise _broken(run, f"it counts {run.links} approvals and effects, and {found} are stored")
+
+
+def check_chain(conn: sqlite3.Connection, run: RunRow) -> None:
+    """See whether an approval or effect of the run has vanished or was exchanged.
+
+    Raises:
+        CorruptState: The records do not give the chain that the run holds.
+    """
+    chain, count = "", 0
+    for count, (link, record_id, digest) in enumerate(
+        conn.execute(
+            "SELECT link, approval_id, digest FROM approval WHERE run_id=:run"
+            " UNION ALL SELECT link, key, digest FROM effect WHERE run_id=:run ORDER BY 1",
+            {"run": run.run_id},
+        ),
+        start=1,
+    ):
+        if link != count:
+            raise _broken(run, f"record {count} of {run.links} is missing")
+        chain = _next(chain, record_id, digest)
+    if (count, chain) != (run.links, run.chain):
+        raise _broken(run, f"the {count} records stored are not the {run.links} that it counts")
+
+
+def _lengthen(conn: sqlite3.Connection, run: RunRow, record_id: str, digest: str) -> tuple[RunRow, int]:
+    link = run.links + 1
+    return update_run(conn, run, links=link, chain=_next(run.chain, record_id, digest)), link
+
+
+def _next(chain: str, record_id: str, digest: str) -> str:
+    return hashlib.sha256(f"{chain}\n{record_id}\n{digest}".encode()).hexdigest()
+
+
+def _broken(run: RunRow, what: str) -> CorruptState:
+    return CorruptState(
+        f"run {run.run_id}", f"{what}. The store has lost records; restore a copy, or cancel the run."
+    )

@@ -1,0 +1,240 @@
+"""The one thread that writes: takes jobs in order, several in one transaction, and says how each went."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from typing import Any
+
+from ...core.errors import StoreUnavailable
+from .problems import is_busy, is_fatal, translate
+
+GROUP = 64
+"""Most jobs in one transaction: keeps the time that other processes wait for the lock short."""
+
+Done = Callable[[Any, BaseException | None], None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One piece of work on the connection."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    lane: str
+    """Jobs of one lane depend on each other: after one failed unheard, the next is not done."""
+    full: bool = False
+    writes: bool = True
+    loop: asyncio.AbstractEventLoop | None = None
+    future: asyncio.Future[Any] | Future[Any] | None = None
+    """Who waits; None for a posted job."""
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs jobs on one connection, in a thread of its own."""
+
+    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection], busy_s: float) -> None:
+        self._name, self._connect, self._busy_s = name, connect, busy_s
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._unheard: dict[str, BaseException] = {}
+        self._lock = threading.Lock()
+        self._unsettled = 0
+        self._closed = False
+        self._full = False
+        self._thread = threading.Thread(target=self._live, name=f"collegium-store {name}", daemon=True)
+
+    def start(self) -> Future[None]:
+        """Open the connection in the thread; the future tells how that went."""
+        self._opened: Future[None] = Future()
+        self._thread.start()
+        return self._opened
+
+    def put(self, job: Job) -> None:
+        """Queue a job.
+
+        Raises:
+            StoreUnavailable: The store is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable(self._name, "the store is closed.")
+            self._unsettled += 1
+            self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Let the thread end when everything queued before is done. Does not wait."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+
+    def join(self) -> None:
+        """Wait for the thread's end."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def idle(self) -> bool:
+        """True when every job so far is settled."""
+        return not self._unsettled
+
+    def unheard(self, lane: str | None = None) -> BaseException | None:
+        """Take the error of a posted job that nobody has heard of yet: of one lane, or of any."""
+        with self._lock:
+            if lane is None:
+                lane = next(iter(self._unheard), "")
+            return self._unheard.pop(lane, None)
+
+    def _live(self) -> None:
+        try:
+            connection = self._connect()
+        except BaseException as error:
+            self._refuse(error)
+            return
+        self._opened.set_result(None)
+        try:
+            while jobs := self._take():
+                self._serve(connection, jobs)
+                self._settle(jobs)
+        finally:
+            connection.close()
+
+    def _refuse(self, error: BaseException) -> None:
+        """Tell whoever waits that the file could not be opened."""
+        self.stop()
+        jobs: list[Job] = []
+        while (job := self._jobs.get()) is not None:
+            job.error = error
+            jobs.append(job)
+        self._opened.set_exception(error)
+        self._settle(jobs)
+
+    def _take(self) -> list[Job]:
+        """The next jobs, in order; empty at the end. Those that only read are served alone."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        taken = [first]
+        while first.writes and len(taken) < GROUP:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._jobs.put(None)
+                break
+            taken.append(job)
+        return taken
+
+    def _serve(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+        try:
+            if jobs[0].writes:
+                self._commit(connection, jobs)
+            else:
+                jobs[0].result = jobs[0].work(connection)
+        except BaseException as error:  # whatever it is, those who wait must hear it and the thread must live
+            for job in jobs:
+                job.error = job.error or self._explain(error)
+
+    def _commit(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+        """All jobs in one transaction; one that fails takes back only its own part."""
+        self._synchronise(connection, any(job.full for job in jobs))
+        self._begin(connection)
+        try:
+            for job in jobs:
+                self._run(connection, job, alone=len(jobs) == 1)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _run(self, connection: sqlite3.Connection, job: Job, *, alone: bool) -> None:
+        if (heard := self._blocked(job)) is not None:
+            job.error = heard
+            return
+        if alone:
+            job.result = job.work(connection)
+            return
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(connection)
+        except Exception as error:
+            if is_fatal(error) or not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO job")
+            job.error = self._explain(error)
+            if job.future is None:
+                self._unheard.setdefault(job.lane, job.error)
+        connection.execute("RELEASE job")
+
+    def _blocked(self, job: Job) -> BaseException | None:
+        """The unheard error of the job's lane: whoever waits hears it now, a posted job is passed over."""
+        if not self._unheard or job.lane not in self._unheard:
+            return None
+        with self._lock:
+            return self._unheard.pop(job.lane, None) if job.future else self._unheard.get(job.lane)
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock. SQLite waits for it itself; a few errors of a busy file come at once, though."""
+        until = monotonic() + self._busy_s
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or monotonic() >= until:
+                    raise
+                sleep(0.005)
+
+    def _synchronise(self, connection: sqlite3.Connection, full: bool) -> None:
+        # In WAL mode a FULL commit syncs the whole log, so also every NORMAL commit before it; NORMAL syncs
+        # nothing until the log is copied back (sqlite.org/pragma.html#pragma_synchronous, sqlite.org/wal.html).
+        if full != self._full:
+            connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            self._full = full
+
+    def _explain(self, error: BaseException) -> BaseException:
+        return translate(error, self._name) if isinstance(error, sqlite3.Error) else error
+
+    def _settle(self, jobs: list[Job]) -> None:
+        waiting: defaultdict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
+        for job in jobs:
+            if job.future is None and job.error is not None:
+                self._unheard.setdefault(job.lane, job.error)
+            elif job.loop is not None:
+                waiting[job.loop].append(job)
+        with self._lock:
+            self._unsettled -= len(jobs)
+        for job in jobs:
+            if isinstance(job.future, Future):
+                _tell([job])
+        for loop, told in waiting.items():
+            if not loop.is_closed():
+                _call_soon(loop, told)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, jobs: list[Job]) -> None:
+    try:
+        loop.call_soon_threadsafe(_tell, jobs)
+    except RuntimeError:
+        pass  # the loop was closed meanwhile: nobody waits any more
+
+
+def _tell(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        future = job.future
+        if future is None or future.done():
+            continue
+        if job.error is None:
+            future.set_result(job.result)
+        else:
+            future.set_exception(job.error)
