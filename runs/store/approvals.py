@@ -126,6 +126,12 @@ def decide(
     return decided
 
 
+def any_due(conn: sqlite3.Connection, now: datetime) -> bool:
+    """Whether a question is open that has lapsed by now."""
+    due = "SELECT 1 FROM approval WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ? LIMIT 1"
+    return conn.execute(due, (stamp(now),)).fetchone() is not None
+
+
 def expire_due(conn: sqlite3.Connection, now: datetime) -> list[str]:
     """Let lapse what nobody answered in time; returns the runs that can go on because of it."""
     due = _fetch(conn, "WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ?", stamp(now))

@@ -51,3 +51,9 @@ def after(conn: sqlite3.Connection, run_id: str, seq: int = 0, *, limit: int = 1
     """
     found = conn.execute(f"{_SELECT} WHERE run_id=? AND seq>? ORDER BY seq LIMIT ?", (run_id, seq, limit))
     return [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]
+
+
+def last_seq(conn: sqlite3.Connection, run_id: str) -> int:
+    """The number of a run's latest event, 0 when it has none."""
+    (last,) = conn.execute("SELECT coalesce(max(seq), 0) FROM event WHERE run_id=?", (run_id,)).fetchone()
+    return int(last)

@@ -38,7 +38,10 @@ class RunRow:
     """Fencing number: grows each time the run changes hands."""
     owner: str | None = None
     error: str | None = None
+    model_spec: str | None = None
+    """The spec that the run was started with; None for the default of whoever runs it."""
     model: str | None = None
+    """The model that answered last."""
     usage: dict[str, Any] = field(default_factory=dict[str, Any])
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     budget: dict[str, Any] | None = None

@@ -38,6 +38,7 @@ __all__ = [
     "get",
     "listing",
     "park",
+    "reopen",
     "requeue",
     "verify",
 ]
@@ -195,6 +196,22 @@ def requeue(conn: sqlite3.Connection, run_id: str, epoch: int, *, now: datetime)
     """
     run = held_run(conn, run_id, epoch)
     update_run(conn, run, status="queued", owner=None, updated_at=now)
+
+
+def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
+    """Queue a failed run once more; it goes on from its last checkpoint.
+
+    Raises:
+        UnknownRun: There is no such run.
+        ThreadBusy: Its thread has another unfinished run.
+    """
+    run = get_run(conn, run_id)
+    ahead = conn.execute(
+        f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (run.thread_id,)
+    ).fetchone()
+    if ahead is not None:
+        raise ThreadBusy(run.thread_id, *ahead)
+    update_run(conn, run, status="queued", error=None, finished_at=None, updated_at=now)
 
 
 def amend(

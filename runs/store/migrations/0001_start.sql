@@ -17,6 +17,7 @@ CREATE TABLE run (
     epoch INTEGER NOT NULL,
     owner TEXT,
     error TEXT,
+    model_spec TEXT,
     model TEXT,
     usage TEXT NOT NULL,
     metadata TEXT NOT NULL,
