@@ -8,7 +8,8 @@ from typing import Any
 
 from ..core.errors import GraphSetupError, InvalidOutput, OutputTruncated
 from ..core.messages import Message, assistant, user
-from ..models import Model, model
+from ..models import Model
+from ..models import model as resolve
 from ..tools import Tool
 from ._agent import Agent
 from ._hands import hands_of
@@ -37,7 +38,7 @@ class Planner(Agent):
 
     def __init__(
         self,
-        model_: Model | str | None = None,
+        model: Model | str | None = None,
         *,
         tools: Iterable[Tool | Callable[..., Any]] = (),
         agents: Mapping[str, object] | Iterable[str] = (),
@@ -46,7 +47,7 @@ class Planner(Agent):
     ) -> None:
         if not 1 <= max_steps <= 64:
             raise GraphSetupError(f"max_steps is {max_steps!r}; give 1 to 64.")
-        self.model = model(model_)
+        self.model = resolve(model)
         self.max_steps = max_steps
         self._hands = hands_of(tools, agents)
         self._prompt = Prompt("planner", prompt)

@@ -1,0 +1,132 @@
+"""Calls on their way from a model's proposal to their results."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ..core.errors import InvalidArguments, UnknownTool
+from ..core.ids import digest
+from ..core.messages import Message, ToolCall
+from ..core.trust import Trust
+from ..runs import call_key, call_tool, verdict_for
+from ..tools import Tool, ToolResult
+
+Way = Literal["allow", "ask", "deny", "error"]
+"""What becomes of a call; error: it cannot be made, whoever allows it."""
+
+
+class ProposedCall(BaseModel):
+    """A call that a model proposed, checked and weighed; it is checkpointed before anything acts on it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    call_id: str
+    key: str
+    """Names the call across restarts, in the journal and on its approval."""
+    tool: str
+    arguments: dict[str, Any] = {}
+    """As the tool validated them."""
+    trust: Trust = "trusted"
+    way: Way
+    problem: str = ""
+    inside: bool = False
+    """It reads and is allowed, so the proposing node may make it."""
+
+
+def weigh(
+    calls: Sequence[ToolCall], tools: Mapping[str, Tool], *, turn: int, trust: Trust
+) -> list[ProposedCall]:
+    """Each call with its key and the way it goes; an unknown tool or a bad argument goes no way at all."""
+    return [_weighed(call, tools, turn, index, trust) for index, call in enumerate(calls)]
+
+
+def with_ids(message: Message, known: Sequence[Message], turn: int) -> Message:
+    """The assistant turn with call ids that are not empty and unique in the conversation.
+
+    Servers repeat ids, or give none; a result must answer one call.
+    """
+    taken = {call.call_id for earlier in known for call in earlier.tool_calls}
+    calls: list[ToolCall] = []
+    for index, call in enumerate(message.tool_calls):
+        call_id = call.call_id if call.call_id and call.call_id not in taken else f"call-{turn}-{index}"
+        taken.add(call_id)
+        calls.append(ToolCall(call_id, call.name, call.arguments))
+    return Message("assistant", message.content, tuple(calls), origins=message.origins)
+
+
+async def act(call: ProposedCall, tools: Mapping[str, Tool]) -> ToolResult:
+    """The result of one call, made through the run."""
+    if call.way == "error":
+        return ToolResult(call_id=call.call_id, tool=call.tool, status="error", content=call.problem)
+    tool = tools[call.tool]
+    return await call_tool(tool, call.arguments, key=call.key, call_id=call.call_id, trust=call.trust)
+
+
+async def act_inside(calls: Sequence[ProposedCall], tools: Mapping[str, Tool]) -> list[ToolResult]:
+    """The results in call order: allowed calls side by side, then those that a person must allow.
+
+    A call that asks here, inside the proposing node, is keyed by its content too: the node starts again
+    after the answer, and the model may then propose something else.
+    """
+    allowed = [call for call in calls if call.way != "ask"]
+    settled = await asyncio.gather(*(act(call, tools) for call in allowed), return_exceptions=True)
+    by_id: dict[str, ToolResult] = {}
+    for call, result in zip(allowed, settled, strict=True):
+        if isinstance(result, BaseException):
+            raise result
+        by_id[call.call_id] = result
+    for call in calls:
+        if call.way == "ask":
+            key = f"{call.key}/{digest(call.arguments)[:12]}"
+            by_id[call.call_id] = await act(call.model_copy(update={"key": key}), tools)
+    return [by_id[call.call_id] for call in calls]
+
+
+def told(results: Sequence[ToolResult], edits: Mapping[str, dict[str, Any]] | None = None) -> list[Message]:
+    """The results as the model reads them; `edits` holds by call id what a person made of the arguments."""
+    return [_told(result, (edits or {}).get(result.call_id)) for result in results]
+
+
+def _told(result: ToolResult, edit: dict[str, Any] | None) -> Message:
+    content = result.content
+    if result.status == "rejected":
+        content = f"{content} The call was not made. Do not propose it again."
+    elif result.status == "responded":
+        content = f"A person answered in place of the tool: {content}"
+    elif edit is not None:
+        content = (
+            f"A person changed the arguments to {json.dumps(edit, ensure_ascii=False)} before the call; "
+            f"do not repeat the original call. Result: {content}"
+        )
+    return Message("tool", content, tool_call_id=result.call_id, origins=frozenset({result.origin}))
+
+
+def _weighed(
+    call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, trust: Trust
+) -> ProposedCall:
+    key = call_key(turn, index)
+    tool = tools.get(call.name)
+    try:
+        if tool is None:
+            raise UnknownTool(call.name, list(tools))
+        arguments = tool.validate(call.parsed())
+    except (UnknownTool, InvalidArguments) as error:
+        problem = f"Not called: {error}"
+        return ProposedCall(
+            call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True
+        )
+    way = verdict_for(tool, trust)
+    return ProposedCall(
+        call_id=call.call_id,
+        key=key,
+        tool=tool.name,
+        arguments=arguments,
+        trust=trust,
+        way=way,
+        inside=way == "deny" or (way == "allow" and tool.effect == "read"),
+    )
