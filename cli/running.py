@@ -1,0 +1,221 @@
+"""`run` and `resume`: a run shown live, its questions asked in the terminal, its end told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ApprovalError, InvalidDecision
+from .asking import Asker
+from .failures import DONE, FAILED, WAITING, complain
+from .inputs import gather_input, input_fields
+from .live import LineView, SilentView, TreeView, View
+from .opening import graph_of_run, open_runner, person, store_url
+from .shapes import run_json
+from .targets import load_target, parse_target
+from .terminal import Terminal, is_interactive, make_console
+from .text import as_json as json_types
+from .text import one_line, plural, print_json
+from .views import show_state, usage_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..runs import Approval, Decision, Run, Runner
+
+_SETTLE_S = 0.05
+"""How long an answer that is refused takes to come back."""
+
+Decide = Callable[["Approval"], Awaitable["Decision | None"]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `run` and `resume` share."""
+
+    model: str | None
+    yes: bool
+    by: str | None
+    db: str | None
+    as_json: bool
+
+
+def run(
+    target_text: str,
+    text: str | None,
+    settings: Sequence[str],
+    file: Path | None,
+    thread: str | None,
+    options: RunOptions,
+) -> int:
+    """Start a run and follow it to its end, or to a question that nobody here can answer."""
+    target = parse_target(target_text)
+    graph = load_target(target)
+    values = gather_input(input_fields(graph), text, settings, file)
+    url = store_url(options.db, create=True) or ""
+
+    async def begin(runner: Runner) -> Run[Any]:
+        return await runner.start(graph, values, thread_id=thread, target=target.text, folder=str(Path.cwd()))
+
+    return asyncio.run(_Session(options, begin).hold(url, graph))
+
+
+def resume(run_id: str, options: RunOptions) -> int:
+    """Go on with a stored run."""
+    url = store_url(options.db)
+
+    async def begin(runner: Runner) -> Run[Any]:
+        return await runner.resume(run_id)
+
+    async def whole() -> int:
+        from ..core.errors import UnknownRun
+
+        if url is None:
+            raise UnknownRun(run_id)
+        return await _Session(options, begin).hold(url, await graph_of_run(url, run_id))
+
+    return asyncio.run(whole())
+
+
+class _Session:
+    """One run in one terminal."""
+
+    def __init__(self, options: RunOptions, begin: Callable[[Runner], Awaitable[Run[Any]]]) -> None:
+        self._options, self._begin = options, begin
+        self._console = make_console(error=options.as_json)
+        self._terminal = Terminal(self._console)
+        self._decide = self._decider()
+
+    def _decider(self) -> Decide | None:
+        if self._options.yes:
+            return _approve
+        if is_interactive() and not self._options.as_json:
+            return Asker(self._console, self._terminal, person(self._options.by)).decide
+        return None
+
+    async def hold(self, url: str, graph: Any) -> int:
+        """Follow the run from its beginning here to its end here; returns the exit status."""
+        with self._terminal.catching_interrupts():
+            async with open_runner(url, [graph], self._options.model) as runner:
+                run = await self._begin(runner)
+                view = _view(self._console, run, self._options)
+                last = await self._until_stopped(self._follow(runner, run, view))
+            if last is None:
+                return complain(f"Stopped. Go on with: collegium resume {run.run_id}{_db(self._options)}", FAILED)
+        return report(self._console, last, self._options)
+
+    async def _until_stopped(self, work: Awaitable[Run[Any]]) -> Run[Any] | None:
+        """The result of `work`; None when the person pressed Ctrl-C: the run drains and can be resumed."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.create_task(self._terminal.stopped.wait())
+        try:
+            await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if self._terminal.stopped.is_set() and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+                return None
+            return task.result()
+        except KeyboardInterrupt:
+            return None
+        finally:
+            stopped.cancel()
+
+    async def _follow(self, runner: Runner, run: Run[Any], view: View) -> Run[Any]:
+        run = await _watched(runner, run.run_id, view, runner.wait(run.run_id))
+        while run.status == "waiting" and self._decide is not None:
+            answered = await self._answer_first(runner, run, view, self._decide)
+            if answered is None:
+                break
+            run = answered
+        return run
+
+    async def _answer_first(self, runner: Runner, run: Run[Any], view: View, decide: Decide) -> Run[Any] | None:
+        """The run after the person decided its first open question; None when that is left for later."""
+        approval = run.approvals[0]
+        while (decision := await decide(approval)) is not None:
+            answer = runner.answer(approval.approval_id, decision, digest=approval.digest)
+            try:
+                return await _watched(runner, run.run_id, view, answer)
+            except InvalidDecision as refused:
+                if self._options.yes:
+                    raise
+                self._console.print(one_line(str(refused)), style="yellow", markup=False)
+            except ApprovalError as late:
+                self._console.print(one_line(str(late)), style="yellow", markup=False)
+                return await _watched(runner, run.run_id, view, runner.wait(run.run_id))
+        return None
+
+
+async def _watched(runner: Runner, run_id: str, view: View, work: Awaitable[Run[Any]]) -> Run[Any]:
+    """The result of `work`, with everything that happens in the run meanwhile shown."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=_SETTLE_S)
+        if task.done() and task.exception():
+            return task.result()
+        with view:
+            while True:
+                async for event in runner.events(run_id, after=view.progress.seq):
+                    view.saw(event)
+                # Before an answer is recorded the run still rests, and its events end at once.
+                await asyncio.wait([task], timeout=_SETTLE_S)
+                if task.done():
+                    return task.result()
+    finally:
+        task.cancel()
+
+
+async def _approve(approval: Approval) -> Decision | None:
+    from ..runs import Approve
+
+    return Approve(by="--yes") if "approve" in approval.allowed else None
+
+
+def report(console: Console, run: Run[Any], options: RunOptions) -> int:
+    """Say how a run ended, or what it waits for; returns the exit status."""
+    if options.as_json:
+        print_json(run_json(run))
+    elif run.status in ("done", "waiting"):
+        show_run(console, run)
+    if run.status == "waiting":
+        _say_how_to_answer(run, options)
+        return WAITING
+    if run.status == "done":
+        return DONE
+    if run.status in ("failed", "cancelled"):
+        why = f": {run.error}" if run.error else "."
+        return complain(f"Run {run.run_id} {'was ' if run.status == 'cancelled' else ''}{run.status}{why}", FAILED)
+    complain(f"Run {run.run_id} is {run.status}; another process goes on with it.", DONE)
+    return DONE
+
+
+def show_run(console: Console, run: Run[Any]) -> None:
+    """Print what a run found, and what it used."""
+    show_state(console, json_types(run.state))
+    usage = json_types(run.usage)
+    console.print(f"\n{run.run_id} {run.status}: {usage_line(usage, run.model)}", style="dim", markup=False)
+
+
+def _say_how_to_answer(run: Run[Any], options: RunOptions) -> None:
+    first = run.approvals[0] if run.approvals else None
+    if first is None:
+        return
+    word = "approve" if "approve" in first.allowed else first.allowed[0].replace("_", "-")
+    more = "" if len(run.approvals) == 1 else f" ({plural(len(run.approvals), 'question')}: collegium inbox)"
+    complain(f"Run {run.run_id} waits{more}: collegium answer {first.approval_id} {word}{_db(options)}", WAITING)
+
+
+def _db(options: RunOptions) -> str:
+    return f" --db {options.db}" if options.db else ""
+
+
+def _view(console: Console, run: Run[Any], options: RunOptions) -> View:
+    title = f"{run.graph}  {run.run_id}"
+    if options.as_json:
+        return SilentView()
+    drawn = console.is_terminal and os.environ.get("TERM") != "dumb"
+    return TreeView(console, title) if drawn else LineView(console, title)

@@ -1,0 +1,64 @@
+"""The JSON shapes of the command line, as its contract lays them down."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .text import as_json
+
+if TYPE_CHECKING:
+    from ..graphs import Finding
+    from ..knowledge import Passage
+    from ..runs import Approval, Run
+
+
+def run_json(run: Run[Any]) -> dict[str, Any]:
+    """A run: `{"run_id", "thread_id", "status", "state", "approvals", "usage", "model"}`."""
+    return {
+        "run_id": run.run_id,
+        "thread_id": run.thread_id,
+        "status": str(run.status),
+        "state": as_json(run.state),
+        "approvals": [approval_json(approval) for approval in run.approvals],
+        "usage": asdict(run.usage),
+        "model": run.model,
+    }
+
+
+def approval_json(approval: Approval) -> dict[str, Any]:
+    """An approval: `{"id", "run_id", "thread_id", "kind", "payload", "allowed", "digest", "expires_at"}`."""
+    return {
+        "id": approval.approval_id,
+        "run_id": approval.run_id,
+        "thread_id": approval.thread_id,
+        "kind": approval.kind,
+        "payload": as_json(approval.payload),
+        "allowed": list(approval.allowed),
+        "digest": approval.digest,
+        "expires_at": approval.expires_at.isoformat() if approval.expires_at else None,
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding: `{"code", "severity", "node", "field", "message", "fix"}`."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "node": finding.node,
+        "field": finding.field,
+        "message": finding.message,
+        "fix": finding.fix,
+    }
+
+
+def passage_json(passage: Passage) -> dict[str, Any]:
+    """A passage that a search found: `{"passage_id", "source", "start", "end", "score", "text"}`."""
+    return {
+        "passage_id": passage.passage_id,
+        "source": passage.source,
+        "start": passage.start,
+        "end": passage.end,
+        "score": passage.score,
+        "text": passage.text,
+    }

@@ -1,0 +1,116 @@
+"""`runs`, `show` and `cancel`: the runs that a store holds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from ..core.errors import CollegiumError, InvalidInput, UnknownRun
+from .failures import DONE, FAILED, complain
+from .opening import graph_of_run, open_runner, store_url
+from .running import show_run
+from .shapes import run_json
+from .terminal import make_console
+from .text import clock, one_line, outline, plural, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..runs import Run, RunStatus
+
+_STYLES = {"done": "green", "failed": "red", "waiting": "yellow", "running": "cyan", "cancelled": "dim"}
+
+
+def runs(status: str | None, thread: str | None, limit: int, *, db: str | None, as_json: bool) -> int:
+    """List runs, the newest first."""
+    found = asyncio.run(_runs(store_url(db), _status(status), thread, limit))
+    if as_json:
+        print_json([_row(run) for run in found])
+        return DONE
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("run", "graph", "thread", "status", "started"):
+        table.add_column(name, no_wrap=True)
+    for run in found:
+        styled = f"[{_STYLES.get(run.status, 'none')}]{run.status}[/]"
+        table.add_row(run.run_id, one_line(run.graph), one_line(run.thread_id), styled, clock(run.created_at))
+    console = make_console()
+    console.print(table if found else f"{plural(0, 'run')}.")
+    return DONE
+
+
+def show(run_id: str, *, db: str | None, as_json: bool) -> int:
+    """Show one run whole."""
+    run = asyncio.run(_run(store_url(db), run_id))
+    if as_json:
+        print_json(run_json(run))
+        return DONE
+    console = make_console()
+    show_run(console, run)
+    for approval in run.approvals:
+        console.print(f"\nwaits: {approval.approval_id}  {approval.kind}", style="yellow", markup=False)
+        for line in outline(approval.payload, 1):
+            console.print(line, markup=False)
+    if run.error:
+        console.print(one_line(run.error), style="red", markup=False)
+    return DONE
+
+
+def cancel(run_id: str, reason: str, *, db: str | None, as_json: bool) -> int:
+    """End one run."""
+    run = asyncio.run(_cancelled(store_url(db), run_id, reason))
+    if as_json:
+        print_json(run_json(run))
+    else:
+        make_console().print(f"{run.run_id} {run.status}", markup=False)
+    return DONE if run.status == "cancelled" else FAILED
+
+
+def _row(run: Run[Any]) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "thread_id": run.thread_id,
+        "graph": run.graph,
+        "status": run.status,
+        "error": run.error,
+        "created_at": run.created_at.isoformat() if run.created_at else None,
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+    }
+
+
+def _status(given: str | None) -> RunStatus | None:
+    from ..runs.run import RunStatus as words
+
+    known = get_args(words)
+    if given is not None and given not in known:
+        raise InvalidInput("--status", f"{given!r} is not one of {', '.join(known)}.")
+    return cast("RunStatus | None", given)
+
+
+async def _runs(url: str | None, status: RunStatus | None, thread: str | None, limit: int) -> Sequence[Run[Any]]:
+    if url is None:
+        return ()
+    async with open_runner(url) as runner:
+        return await runner.runs(status=status, thread_id=thread, limit=limit)
+
+
+async def _run(url: str | None, run_id: str) -> Run[Any]:
+    if url is None:
+        raise UnknownRun(run_id)
+    try:
+        graphs = [await graph_of_run(url, run_id)]
+    except UnknownRun:
+        raise
+    except CollegiumError as error:
+        graphs = []
+        complain(f"{error} What the run found cannot be read without its graph.", FAILED)
+    async with open_runner(url, graphs) as runner:
+        return await runner.get(run_id)
+
+
+async def _cancelled(url: str | None, run_id: str, reason: str) -> Run[Any]:
+    if url is None:
+        raise UnknownRun(run_id)
+    async with open_runner(url) as runner:
+        return await runner.cancel(run_id, reason)
