@@ -66,3 +66,6 @@ current_node: ContextVar[str | None] = ContextVar("collegium_node", default=None
 
 node_calls: ContextVar[Iterator[int] | None] = ContextVar("collegium_node_calls", default=None)
 """Counts the tool calls of the node at work from 0; a node's wrapper sets a new one at each attempt."""
+
+unjournaled_effects: ContextVar[bool] = ContextVar("collegium_unjournaled_effects", default=False)
+"""Set by `compile(unjournaled_effects=True)`: tools with effects may run outside a run, unprotected."""

@@ -1,1 +1,57 @@
-"""runs"""
+"""What makes a run durable: leases, approval records, the effect journal, events, the Runner."""
+
+from .budget import Budget
+from .calls import call_key, call_tool, tool_question, verdict_for
+from .decisions import (
+    Approval,
+    Approve,
+    Decision,
+    Edit,
+    Extend,
+    Happened,
+    NotHappened,
+    Question,
+    Reject,
+    Respond,
+    Retry,
+    ask,
+    question,
+)
+from .events import KINDS, LIVE_ONLY, STOPS, Event, EventKind
+from .run import AT_REST, Run, RunStatus
+from .runner import MEMORY, Runner
+from .target import AnyGraph, ManagedGraph, Target
+
+__all__ = [
+    "AT_REST",
+    "AnyGraph",
+    "Approval",
+    "Approve",
+    "Budget",
+    "Decision",
+    "Edit",
+    "Event",
+    "EventKind",
+    "Extend",
+    "Happened",
+    "KINDS",
+    "LIVE_ONLY",
+    "MEMORY",
+    "ManagedGraph",
+    "NotHappened",
+    "Question",
+    "Reject",
+    "Respond",
+    "Retry",
+    "Run",
+    "RunStatus",
+    "Runner",
+    "STOPS",
+    "Target",
+    "ask",
+    "call_key",
+    "call_tool",
+    "question",
+    "tool_question",
+    "verdict_for",
+]

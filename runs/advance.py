@@ -1,0 +1,343 @@
+"""Moves a run as far as it can go: until it is finished, waits for a person, or is told to drain.
+
+`advance` is safe to call at any time, from anywhere, for any run: the claim on the run row gives one
+caller the lease (an epoch), every later write of that caller carries it, and a write with an older
+epoch is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import count
+from sqlite3 import Connection
+from typing import Any, Literal, NamedTuple, TypeVar, cast
+
+from langgraph.errors import GraphDrained, GraphRecursionError
+from langgraph.runtime import RunControl
+from langgraph.types import Command, Interrupt, StateSnapshot
+
+from ..core.context import current_node, current_run, node_calls
+from ..core.errors import CollegiumError, Fenced, Rejected, StoreError
+from ..core.messages import Usage
+from ..guardrails.policy import Policy
+from .budget import Budget
+from .decisions import Decision, Reject, decision_from_json
+from .engine import Engine
+from .events import EventKind, event_of
+from .inputs import first_input
+from .interrupts import questions_of, resume_value
+from .parking import approval_row
+from .scope import RunScope
+from .show import NodeShow
+from .store import ApprovalRow, EventRow, RunRow, approvals, events, runs
+from .target import Target
+from .values import last_values
+
+log = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+_News = tuple[EventKind, dict[str, Any]]
+
+RUN_KEY = "collegium_run_id"
+"""Key of the run id in a checkpoint's metadata."""
+
+# Private names of LangGraph 1.2, kept in this one module; tests/runs/test_private_names.py fails when they change.
+_CHECKPOINTER = "__pregel_checkpointer"
+_STRICT_RESUME = "__pregel_strict_resume"
+
+End = Literal["done", "waiting", "failed", "cancelled", "drained", "fenced", "idle", "again"]
+"""How an advance ended. idle: nothing to do. again: an answer arrived while the run was parking."""
+
+
+class Outcome(NamedTuple):
+    """How an advance ended, and the exception behind a failure."""
+
+    end: End
+    cause: BaseException | None = None
+    next_run_id: str | None = None
+    """The run of the same thread that was waiting for this one to end."""
+
+
+class _Park(NamedTuple):
+    """Nothing can go on before a person has answered these."""
+
+    interrupts: Sequence[Interrupt]
+
+
+class _Finished:
+    """The graph has no task left."""
+
+
+async def advance(engine: Engine, run_id: str, control: RunControl | None = None) -> Outcome:
+    """Take the lease of a queued run and move it as far as it goes.
+
+    Raises:
+        UnknownTarget: The run's graph is not known here; the run is left as it is.
+        GraphChanged: The graph has another shape than the run was started with; the run is left as it is.
+        StoreError: The store cannot be used.
+    """
+    outcome = Outcome("again")
+    while outcome.end == "again":
+        stored = await engine.store.read(lambda conn: runs.get(conn, run_id))
+        target = engine.registry.of(stored)
+        now = engine.clock.now()
+        epoch = await engine.store.write(partial(runs.claim, run_id=run_id, worker_id=engine.worker_id, now=now))
+        if epoch is None:
+            return Outcome("idle")
+        row = replace(stored, epoch=epoch, status="running")
+        lease = Lease(engine, row, target, await _scope(engine, row, target), control or RunControl())
+        token = current_run.set(lease.scope)
+        current_node.set(None)
+        node_calls.set(None)
+        try:
+            outcome = await lease.drive()
+        finally:
+            current_run.reset(token)
+    return outcome
+
+
+async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
+    resumed = row.epoch > 1
+    last = await engine.store.read(lambda conn: events.last_seq(conn, row.run_id)) if resumed else 0
+    return RunScope(
+        run_id=row.run_id,
+        thread_id=row.thread_id,
+        epoch=row.epoch,
+        fork=row.fork,
+        store=engine.store,
+        clock=engine.clock,
+        policy=engine.policy or target.policy or Policy(),
+        budget=Budget(**row.budget) if row.budget else Budget(),
+        publish=engine.publish,
+        model_spec=engine.model if engine.model is not None else row.model_spec,
+        deps=await engine.make_deps() if engine.make_deps else None,
+        usage=Usage(**row.usage),
+        model=row.model,
+        numbers=count(last + 1),
+        watchers=lambda: engine.watch.watched(row.run_id),
+    )
+
+
+class Lease:
+    """One holder's turn with a run."""
+
+    def __init__(self, engine: Engine, row: RunRow, target: Target, scope: RunScope, control: RunControl) -> None:
+        self.engine, self.row, self.target, self.scope, self.control = engine, row, target, scope, control
+        self._show = NodeShow(scope)
+        self._next: str | None = None
+        self._values: dict[str, Any] | None = None
+        self._config: dict[str, Any] = {
+            "configurable": {
+                "thread_id": row.thread_id,
+                _CHECKPOINTER: engine.saver(row, target),
+                _STRICT_RESUME: True,
+            },
+            "metadata": {RUN_KEY: row.run_id},
+            "recursion_limit": scope.budget.steps,
+        }
+
+    async def drive(self) -> Outcome:
+        """Advance until the run rests; whatever goes wrong is recorded on the run."""
+        self.scope.event("run_started" if self.row.epoch == 1 else "run_resumed", {}, node="")
+        try:
+            return Outcome(await self._advance(), None, self._next)
+        except Fenced:
+            return Outcome("fenced")
+        except GraphDrained:
+            await self._release()
+            return Outcome("drained")
+        except asyncio.CancelledError:
+            await asyncio.shield(self._release())
+            raise
+        except StoreError:
+            raise
+        except Rejected as error:
+            await self._cancel(str(error))
+            return Outcome("cancelled", error, self._next)
+        except Exception as error:  # the boundary of a run: any failure of a node becomes its outcome
+            log.debug("run %s failed", self.row.run_id, exc_info=True)
+            await self._finish("failed", _reason(error, self.scope.budget))
+            return Outcome("failed", error, self._next)
+
+    async def _advance(self) -> End:
+        step = await self._first_step()
+        while True:
+            if isinstance(step, _Finished):
+                self.target.check_end(self._values)
+                await self._finish("done")
+                if self._values is not None:
+                    self.engine.results[self.row.run_id] = self._values
+                return "done"
+            if isinstance(step, _Park):
+                return await self._park(step.interrupts)
+            interrupts = await self._segment(step)
+            step = _Park(interrupts) if interrupts else await self._after()
+
+    async def _first_step(self) -> Any:
+        if self.row.epoch == 1:
+            return await self._input()
+        return await self._next_step(await self._snapshot())
+
+    async def _after(self) -> Any:
+        """LangGraph came back without a question: finished, unless a static breakpoint stopped it."""
+        compiled = self.target.compiled
+        if compiled.interrupt_before_nodes or compiled.interrupt_after_nodes:
+            return await self._next_step(await self._snapshot())
+        return _Finished()
+
+    async def _next_step(self, snapshot: StateSnapshot) -> Any:
+        """What to hand to LangGraph: the input, an answer, or None to go on."""
+        if snapshot.created_at is None or not self._mine(snapshot):
+            return await self._input()
+        if snapshot.interrupts:
+            decided = await self._decisions(snapshot.interrupts)
+            if not decided:
+                return _Park(snapshot.interrupts)
+            return Command(
+                resume={i.id: resume_value(i, decided[i.id]) for i in snapshot.interrupts if i.id in decided}
+            )
+        if not snapshot.tasks:
+            return _Finished()
+        return await self._past_breakpoint(snapshot)
+
+    def _mine(self, snapshot: StateSnapshot) -> bool:
+        return (snapshot.metadata or {}).get(RUN_KEY) == self.row.run_id
+
+    async def _past_breakpoint(self, snapshot: StateSnapshot) -> Any:
+        stopped = _breakpoint(self.target, snapshot)
+        if stopped is None:
+            return None
+        answer = (await self._decisions([stopped])).get(stopped.id)
+        if answer is None:
+            return _Park([stopped])
+        if isinstance(answer[0], Reject):
+            raise Rejected("breakpoint", answer[0].reason, answer[0].by)
+        return None
+
+    async def _input(self) -> dict[str, Any]:
+        given = self.target.decode(self.row.input)
+        last = await last_values(self.engine, self.row, self.target) if self.target.kept_fields() else {}
+        return first_input(self.target, given, last)
+
+    async def _snapshot(self) -> StateSnapshot:
+        return await self.target.compiled.aget_state(cast(Any, self._config))
+
+    async def _segment(self, step: Any) -> list[Interrupt]:
+        """Run LangGraph until it comes back; returns what it asks."""
+        interrupts: list[Interrupt] = []
+        compiled: Any = self.target.compiled
+        stream = compiled.astream(
+            step,
+            self._config,
+            context=self.scope.deps,
+            stream_mode=["values", "tasks"],
+            subgraphs=self.target.nested,
+            durability=self.engine.durability,
+            control=self.control,
+        )
+        async for part in stream:
+            namespace, mode, data = part if self.target.nested else ((), *part)
+            if mode == "tasks":
+                self._show.part(namespace, data)
+            elif not namespace and isinstance(data, dict):
+                interrupts.extend(cast("dict[str, Any]", data).pop("__interrupt__", ()))
+                self._values = data
+        return interrupts
+
+    async def _decisions(self, interrupts: Sequence[Interrupt]) -> dict[str, list[Decision]]:
+        stored = await self.engine.store.read(lambda conn: approvals.of_run(conn, self.row.run_id))
+        known = {(row.question_key, row.digest): row for row in stored if row.state in ("decided", "expired")}
+        found: dict[str, list[Decision]] = {}
+        for interrupt in interrupts:
+            asked = [known.get((q["key"], q["digest"])) for q in questions_of(interrupt)]
+            rows = [row for row in asked if row is not None]
+            if len(rows) == len(asked):
+                found[interrupt.id] = [self._told(row) for row in rows]
+        return found
+
+    def _told(self, row: ApprovalRow) -> Decision:
+        decision = Reject("nobody answered in time", by="expiry")
+        if row.decision is not None:
+            decision = decision_from_json(row.decision)
+        data = {"approval_id": row.approval_id, "decision": decision.word, "by": decision.by}
+        self.scope.event("approval_decided", data, node="")
+        return decision
+
+    async def _park(self, interrupts: Sequence[Interrupt]) -> End:
+        now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
+        rows = [
+            approval_row(self.engine.ids("ap"), self.row, interrupt.id, index, asked, now)
+            for interrupt in interrupts
+            for index, asked in enumerate(questions_of(interrupt))
+        ]
+        parked = await self._rest(lambda conn: runs.park(conn, run_id, epoch, rows, now=now), _parking_news)
+        return "again" if parked.status == "queued" else "waiting"
+
+    async def _finish(self, status: Literal["done", "failed"], error: str | None = None) -> None:
+        now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
+        news: _News = ("run_done", {}) if status == "done" else ("run_failed", {"error": error})
+        self._next = await self._rest(
+            lambda conn: runs.finish(conn, run_id, epoch, status, now=now, error=error), lambda _: [news]
+        )
+
+    async def _cancel(self, reason: str) -> None:
+        now, run_id = self.engine.clock.now(), self.row.run_id
+        news: _News = ("run_cancelled", {"reason": reason})
+        self._next = await self._rest(lambda conn: runs.cancel(conn, run_id, reason, now=now), lambda _: [news])
+
+    async def _release(self) -> None:
+        """Put the run back into the queue, for this or another worker."""
+        now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
+        try:
+            await self._rest(lambda conn: runs.requeue(conn, run_id, epoch, now=now), lambda _: [])
+        except Fenced:
+            log.debug("run %s was taken over or cancelled meanwhile", run_id)
+
+    async def _rest(self, work: Callable[[Connection], ResultT], news: Callable[[ResultT], Sequence[_News]]) -> ResultT:
+        """Bring the run to rest: what it used, its new state and the events that tell of it, all or nothing."""
+        usage, model, now = self.scope.usage, self.scope.model, self.engine.clock.now()
+        used = asdict(usage) if usage != Usage() else None
+
+        def joined(conn: Connection) -> tuple[ResultT, list[EventRow]]:
+            runs.amend(conn, self.row.run_id, self.row.epoch, now=now, usage=used, model=model)
+            result = work(conn)
+            told = [events.append(conn, self.row.run_id, kind, data, now=now, node="") for kind, data in news(result)]
+            return result, told
+
+        result, told = await self.engine.store.write(joined, full=True, lane=self.row.run_id)
+        for row in told:
+            self.engine.watch.publish(event_of(row))
+        return result
+
+
+def _parking_news(parked: runs.Parked) -> list[_News]:
+    if parked.status == "queued":
+        return []
+    waiting = [row for row in parked.approvals if row.state == "pending"]
+    news: list[_News] = [("approval_requested", {"approval_id": row.approval_id, "kind": row.kind}) for row in waiting]
+    return [*news, ("run_waiting", {"approvals": [row.approval_id for row in waiting]})]
+
+
+def _breakpoint(target: Target, snapshot: StateSnapshot) -> Interrupt | None:
+    """The question of a plain graph compiled with `interrupt_before` or `interrupt_after`."""
+    compiled = target.compiled
+    if not (compiled.interrupt_before_nodes or compiled.interrupt_after_nodes):
+        return None
+    checkpoint = (snapshot.config.get("configurable") or {}).get("checkpoint_id", "")
+    return Interrupt(value={"breakpoint": list(snapshot.next)}, id=f"breakpoint-{checkpoint}")
+
+
+def _reason(error: Exception, budget: Budget) -> str:
+    if isinstance(error, GraphRecursionError):
+        return (
+            f"the graph was still going after {budget.steps} steps. Bound its loop with add_loop(at_most=…), "
+            "or allow more with Budget(steps=…)."
+        )
+    if isinstance(error, CollegiumError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

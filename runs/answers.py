@@ -1,0 +1,63 @@
+"""Checks an answer before it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from ..core.errors import InvalidArguments, InvalidDecision
+from ..tools.base import Tool
+from .decisions import Decision, Edit, Respond
+from .store import ApprovalRow
+
+
+def checked(row: ApprovalRow, decision: Decision, tool: Tool | None) -> Decision:
+    """The decision as it will be recorded: allowed here, and an edit or answer that fits its schema.
+
+    Raises:
+        InvalidDecision: The word is not allowed for this approval, or its content does not fit.
+    """
+    if decision.word not in row.allowed:
+        words = ", ".join(row.allowed)
+        raise InvalidDecision(row.approval_id, f"{decision.word!r} is not a possible answer. Possible: {words}.")
+    match decision:
+        case Edit(args=args, by=by):
+            return Edit(_edited(row, args, tool), by)
+        case Respond(text=text):
+            if text is None:
+                raise InvalidDecision(row.approval_id, "an answer is needed; None cannot be one.")
+            if row.kind == "input" and row.schema is not None:
+                _fits(row, text)
+            return decision
+        case _:
+            return decision
+
+
+def _edited(row: ApprovalRow, args: Any, tool: Tool | None) -> Any:
+    if row.kind != "tool_call":
+        _fits(row, args)
+        return args
+    if not isinstance(args, Mapping):
+        raise InvalidDecision(row.approval_id, "an edit gives all arguments of the call as a JSON object.")
+    edited = {str(key): value for key, value in cast("Mapping[Any, Any]", args).items()}
+    if tool is None:
+        _fits(row, edited)
+        return edited
+    try:
+        return tool.validate(edited)
+    except InvalidArguments as error:
+        raise InvalidDecision(row.approval_id, f"the edit does not fit {tool.name!r}: {error.problem}") from error
+
+
+def _fits(row: ApprovalRow, value: Any) -> None:
+    if row.schema is None:
+        return
+    validator = Draft202012Validator(row.schema)
+    problems = cast("list[ValidationError]", sorted(validator.iter_errors(value), key=lambda e: str(e.path)))  # pyright: ignore[reportUnknownMemberType]  # untyped signature
+    if problems:
+        place = ".".join(str(part) for part in problems[0].absolute_path)
+        where = f"{place}: " if place else ""
+        raise InvalidDecision(row.approval_id, f"the value does not fit: {where}{problems[0].message}")

@@ -1,0 +1,249 @@
+"""The one place that runs a tool: schema, policy, approval, journal, tool, result."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter
+
+from ..core.context import node_calls, unjournaled_effects
+from ..core.errors import InvalidArguments, NoJournal
+from ..core.ids import digest
+from ..core.messages import ToolCall
+from ..core.trust import Trust
+from ..guardrails.policy import Policy, Verdict
+from ..tools.base import IdempotencyKey, Tool, ToolContext, ToolResult
+from . import journal
+from .decisions import Decision, Edit, Question, Reject, Respond, ask, question
+from .interrupts import as_json
+from .scope import RunScope, current_scope, node_namespace
+
+_json: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+
+
+def call_key(turn: int, index: int) -> str:
+    """A name for one call that is the same after a restart: run / fork / node path / turn / index.
+
+    Store it in the state together with the proposal. Outside a run it names the thread in place of the run.
+    """
+    scope = current_scope()
+    owner = f"{scope.run_id}/{scope.fork}" if scope else "unjournaled/0"
+    return f"{owner}/{node_namespace()}/{turn}/{index}"
+
+
+def verdict_for(tool: Tool, trust: Trust = "untrusted") -> Verdict:
+    """What the policy of the present run says about a call of `tool`."""
+    return _policy(current_scope()).decide(tool, trust)
+
+
+def tool_question(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    key: str,
+    trust: Trust = "untrusted",
+    expires_s: float | None = None,
+) -> Question:
+    """The question whether a call may happen; it shows the call whole.
+
+    Args:
+        tool: What is to be called.
+        arguments: As `tool.validate` returned them.
+        key: From `call_key`; `call_tool` finds the decision by it.
+        trust: Of the arguments.
+        expires_s: Seconds until it counts as rejected.
+    """
+    payload: dict[str, JsonValue] = {
+        "tool": tool.name,
+        "args": as_json(dict(arguments)),
+        "description": tool.description,
+        "effect": tool.effect,
+        "risk": tool.risk,
+        "trust": trust,
+    }
+    allowed = ("approve", "edit", "reject", "respond")
+    return question(key, "tool_call", payload, allowed, schema=tool.parameters, expires_s=expires_s)
+
+
+async def call_tool(
+    tool: Tool,
+    arguments: Mapping[str, Any] | str,
+    *,
+    key: str | None = None,
+    call_id: str | None = None,
+    trust: Trust = "trusted",
+) -> ToolResult:
+    """Run a tool once, or say why not.
+
+    The arguments are validated, the policy is asked, a decision is looked up (or asked for, which parks
+    the run), a call with effects is journaled before and after, and whatever comes of it is a result.
+    Inside a node, calls without `key` are told apart by their order, so a node that calls tools must
+    make the same calls when it runs again.
+
+    Args:
+        tool: What to call.
+        arguments: A mapping, or the JSON text that a model wrote.
+        key: Names the call across restarts (`call_key`); give one when calls of a node run in parallel.
+        call_id: The model's own id, which the result carries; the key by default.
+        trust: Of the arguments; the policy reads it.
+
+    Raises:
+        NoJournal: A tool that is not `read`, outside a run.
+        JournalMismatch: The journal holds another call under this key.
+        BudgetExceeded: The run's tool calls are spent.
+        StoreError: The journal cannot be written; the tool did not run.
+    """
+    scope = current_scope()
+    key = key or _next_key()
+    call = _Call(tool, key, call_id or key, scope)
+    try:
+        args = tool.validate(_parsed(tool, arguments))
+    except InvalidArguments as error:
+        return call.result("error", f"Not called: {error}")
+    settled = await _settle(call, args, trust)
+    if isinstance(settled, ToolResult):
+        return settled
+    return await _act(call, settled)
+
+
+class _Call:
+    """One call on its way."""
+
+    def __init__(self, tool: Tool, key: str, call_id: str, scope: RunScope | None) -> None:
+        self.tool, self.key, self.call_id, self.scope = tool, key, call_id, scope
+
+    def result(self, status: Any, content: str, data: JsonValue = None) -> ToolResult:
+        return ToolResult(
+            call_id=self.call_id,
+            tool=self.tool.name,
+            status=status,
+            content=content,
+            data=data,
+            origin=self.tool.origin,
+        )
+
+    def context(self) -> ToolContext[Any]:
+        scope = self.scope
+        return ToolContext(
+            deps=scope.deps if scope else None,
+            run_id=scope.run_id if scope else "",
+            thread_id=scope.thread_id if scope else "",
+            call_id=self.call_id,
+            idempotency_key=IdempotencyKey(digest(self.key)[:32]),
+        )
+
+    def emit(self, kind: str, data: Mapping[str, Any]) -> None:
+        if self.scope:
+            self.scope.emit(kind, {"tool": self.tool.name, "call_id": self.call_id, **data})
+
+
+def _next_key() -> str:
+    counter = node_calls.get()
+    if counter is None:
+        counter = itertools.count()
+        node_calls.set(counter)
+    return call_key(0, next(counter))
+
+
+def _parsed(tool: Tool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    if isinstance(arguments, str):
+        return ToolCall("", tool.name, arguments).parsed()
+    return arguments
+
+
+def _policy(scope: RunScope | None) -> Policy:
+    return scope.policy if scope else Policy()
+
+
+async def _settle(call: _Call, args: dict[str, Any], trust: Trust) -> dict[str, Any] | ToolResult:
+    """The arguments to act with, or the result that stands in place of acting."""
+    verdict = _policy(call.scope).decide(call.tool, trust)
+    if verdict == "deny":
+        return call.result("rejected", f"The policy forbids {call.tool.name!r} here.")
+    if verdict == "allow":
+        return args
+    asked = tool_question(call.tool, args, call.key, trust)
+    decision = await _decision(call, asked)
+    return _apply(call, args, decision)
+
+
+async def _decision(call: _Call, asked: Question) -> Decision:
+    """What a person decided about exactly this question; parks the run while nobody has."""
+    if call.scope is None:
+        return ask([asked])[0]
+    return await journal.decide(call.scope, asked)
+
+
+def _apply(call: _Call, args: dict[str, Any], decision: Decision) -> dict[str, Any] | ToolResult:
+    match decision:
+        case Edit(args=edited):
+            try:
+                return call.tool.validate(edited)
+            except InvalidArguments as error:
+                return call.result("error", f"Not called: the edit does not fit: {error}")
+        case Reject(reason=reason, by=by):
+            return call.result("rejected", f"Rejected by {by}: {reason}" if reason else f"Rejected by {by}.")
+        case Respond(text=text):
+            return call.result("responded", text if isinstance(text, str) else json.dumps(text), as_json(text))
+        case _:
+            return args
+
+
+async def _act(call: _Call, args: dict[str, Any]) -> ToolResult:
+    if call.scope:
+        call.scope.budget.check_tool_call(call.scope.tool_calls)
+        call.scope.tool_calls += 1
+    if call.tool.effect == "read":
+        return await _run(call, args)
+    if call.scope is None:
+        if not unjournaled_effects.get():
+            raise NoJournal(
+                call.tool.name,
+                f"its effect is {call.tool.effect!r}, and outside a run nothing keeps it from happening twice. "
+                "Use graph.run or a Runner, or compile(unjournaled_effects=True).",
+            )
+        return await _run(call, args)
+    entry = journal.Entry(call.scope, call.key, call.tool, args, call.call_id)
+    return await journal.once(entry, lambda: _run(call, args, in_doubt=True))
+
+
+async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False) -> ToolResult:
+    """Execute the body with its time limit; an exception of the tool is a result.
+
+    With `in_doubt`, an end that leaves open whether the effect happened (the time limit, a lost
+    connection) is raised as `journal.InDoubt` for the journal to settle.
+    """
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    call.emit("tool_called", {"arguments": args})
+    try:
+        async with asyncio.timeout(call.tool.timeout_s):
+            value = await call.tool.execute(args, call.context())
+        result = call.result("ok", _text(value), _jsonable(value))
+    except (TimeoutError, ConnectionError) as error:
+        problem = str(error) or f"no answer within {call.tool.timeout_s:g} s"
+        if in_doubt and call.tool.effect != "idempotent":
+            raise journal.InDoubt(problem) from error
+        result = call.result("error", f"{type(error).__name__}: {problem}")
+    except Exception as error:  # the boundary of a tool: whatever it raises is what the model reads
+        from langgraph.errors import GraphBubbleUp
+
+        if isinstance(error, GraphBubbleUp):
+            raise
+        result = call.result("error", f"{type(error).__name__}: {error}")
+    took = round(loop.time() - begun, 6)
+    call.emit("tool_result", {"status": result.status, "content": result.content[:2000], "duration_s": took})
+    return result
+
+
+def _jsonable(value: Any) -> JsonValue:
+    return _json.validate_python(as_json(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(as_json(value), ensure_ascii=False)

@@ -1,0 +1,193 @@
+"""Effects that happen once: intent, call, result, each committed before the next.
+
+An intent without a result is in doubt. An idempotent tool is then called again with the same key, a
+checkable one asks the world, and about any other a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import JsonValue
+
+from ..core.errors import JournalMismatch
+from ..core.ids import canonical_json, digest
+from ..tools.base import Tool, ToolResult
+from .decisions import (
+    Decision,
+    Happened,
+    NotHappened,
+    Question,
+    Reject,
+    ask,
+    decision_from_json,
+    question,
+)
+from .interrupts import as_json
+from .scope import RunScope
+from .store import approvals, effects
+from .store.rows import EffectRow, EffectState
+
+
+class InDoubt(Exception):
+    """The call ended without telling whether its effect happened; never leaves this room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One effect to be made."""
+
+    scope: RunScope
+    key: str
+    tool: Tool
+    args: dict[str, Any]
+    call_id: str
+
+    @property
+    def digest(self) -> str:
+        """Digest of tool and arguments: what the journal holds the key to."""
+        return digest({"tool": self.tool.name, "args": self.args})
+
+    def result(self, status: Any, content: str) -> ToolResult:
+        """A result that the tool itself did not give."""
+        return ToolResult(
+            call_id=self.call_id, tool=self.tool.name, status=status, content=content, origin=self.tool.origin
+        )
+
+
+async def decision_on(scope: RunScope, asked: Question) -> Decision | None:
+    """The recorded decision on exactly this question, or None while it is open.
+
+    Raises:
+        JournalMismatch: The question under this key had another content when it was decided.
+    """
+    rows = await scope.store.read(lambda conn: approvals.by_key(conn, scope.run_id, asked["key"]))
+    row = next((row for row in rows if row.state in ("decided", "expired")), None)
+    if row is None:
+        return None
+    if row.digest != asked["digest"]:
+        tool = str(asked["payload"].get("tool", asked["kind"]))
+        raise JournalMismatch(tool, f"what was decided under {asked['key']} is not what is about to happen.")
+    if row.decision is None:
+        return Reject("nobody answered in time", by="expiry")
+    return decision_from_json(row.decision)
+
+
+async def decide(scope: RunScope, asked: Question) -> Decision:
+    """The recorded decision on exactly this question; parks the run while there is none.
+
+    LangGraph hands answers to a node by position, so what `ask` returns is not believed: it only uses
+    up a position that an earlier question of the same node held.
+    """
+    decision = await decision_on(scope, asked)
+    while decision is None:
+        ask([asked])
+        decision = await decision_on(scope, asked)
+    return decision
+
+
+async def once(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+    """The recorded result, or the result of the call, made at most once by itself.
+
+    Raises:
+        JournalMismatch: The key was used for another call.
+        Fenced: Another worker has taken the run over; nothing was called.
+        StoreError: The intent could not be written; nothing was called.
+    """
+    scope, now = entry.scope, entry.scope.clock.now()
+    found = await scope.store.write(
+        lambda conn: effects.intend(
+            conn,
+            scope.run_id,
+            scope.epoch,
+            entry.key,
+            tool=entry.tool.name,
+            digest=entry.digest,
+            args=entry.args,
+            now=now,
+        ),
+        full=True,
+        lane=scope.run_id,
+    )
+    if found.outcome == "new":
+        return await _attempt(entry, call)
+    if found.outcome == "in_doubt":
+        return await _settle_doubt(entry, call, found.row)
+    return ToolResult.model_validate(found.row.result)
+
+
+async def _attempt(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+    try:
+        return await _record(entry, await call())
+    except InDoubt as doubt:
+        found = await _probe(entry)
+        if found is not None:
+            return await _record(entry, found)
+        if entry.tool.effect == "checkable":
+            return await _record(entry, entry.result("error", f"It did not happen: {doubt}"))
+        row = await entry.scope.store.read(lambda conn: effects.find(conn, entry.key))
+        return await _ask_person(entry, call, cast(EffectRow, row))
+
+
+async def _record(entry: Entry, result: ToolResult, state: EffectState = "done") -> ToolResult:
+    scope, body, now = entry.scope, result.model_dump(mode="json"), entry.scope.clock.now()
+    await scope.store.write(
+        lambda conn: effects.record(conn, scope.run_id, scope.epoch, entry.key, state, body, now=now),
+        full=True,
+        lane=scope.run_id,
+    )
+    return result
+
+
+async def _settle_doubt(entry: Entry, call: Callable[[], Awaitable[ToolResult]], row: EffectRow) -> ToolResult:
+    if entry.tool.effect == "unsafe":
+        return await _ask_person(entry, call, row)
+    found = await _probe(entry)
+    return await (_attempt(entry, call) if found is None else _record(entry, found))
+
+
+async def _probe(entry: Entry) -> ToolResult | None:
+    """What the world says about a checkable effect: its result if it happened, else None."""
+    if entry.tool.effect != "checkable" or entry.tool.probe is None:
+        return None
+    found: JsonValue | None = await entry.tool.probe(**entry.args)
+    if found is None:
+        return None
+    content = found if isinstance(found, str) else canonical_json(found)
+    return entry.result("ok", content).model_copy(update={"data": found})
+
+
+async def _ask_person(entry: Entry, call: Callable[[], Awaitable[ToolResult]], row: EffectRow) -> ToolResult:
+    decision = await decide(entry.scope, _doubt_question(entry, row))
+    match decision:
+        case Happened(result=result):
+            return await _record(entry, entry.result("ok", result or "It happened, as a person confirmed."))
+        case NotHappened() | Reject():
+            text = "It did not happen, as a person confirmed; it was not tried again."
+            return await _record(entry, entry.result("rejected", text), "abandoned")
+        case _:
+            return await _again(entry, call)
+
+
+async def _again(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+    scope, now = entry.scope, entry.scope.clock.now()
+    await scope.store.write(
+        lambda conn: effects.retry(conn, scope.run_id, scope.epoch, entry.key, now=now),
+        full=True,
+        lane=scope.run_id,
+    )
+    return await _attempt(entry, call)
+
+
+def _doubt_question(entry: Entry, row: EffectRow) -> Question:
+    payload: dict[str, JsonValue] = {
+        "tool": entry.tool.name,
+        "args": as_json(entry.args),
+        "key": entry.key,
+        "attempt": row.attempt,
+        "since": row.created_at.isoformat(),
+    }
+    words = ("happened", "not_happened", "retry")
+    return question(f"{entry.key}/doubt/{row.attempt}", "in_doubt", payload, words)

@@ -1,0 +1,515 @@
+"""Starts runs, moves them on, and answers for them: one per process or application."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from langgraph.runtime import RunControl
+
+from ..core.clock import Clock, SystemClock
+from ..core.errors import UnknownTarget
+from ..core.ids import IdSource, new_id
+from ..core.messages import Usage
+from ..core.settings import database_url
+from ..guardrails.policy import Policy
+from .advance import Outcome, advance
+from .answers import checked
+from .budget import Budget
+from .decisions import Approval, Decision, decision_to_json
+from .engine import Engine
+from .events import LIVE_ONLY, Event, event_of
+from .heart import Heart
+from .parking import approval_of
+from .registry import Registry
+from .run import AT_REST, Run, RunStatus
+from .store import RunRow, Store, approvals, events, runs, workers
+from .target import AnyGraph, Target
+from .values import values_of
+from .watch import Watch, arriving
+
+log = logging.getLogger(__name__)
+
+MEMORY = "sqlite://:memory:"
+
+
+class Runner:
+    """Owns a store and the runs in it.
+
+        async with Runner("sqlite:///collegium.db", graphs=[graph]) as runner:
+            run = await runner.start(graph, {"question": "…"})
+            run = await run.wait()
+
+    Several Runners, in one process or in many, may share a store: a run has one worker at a time.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        graphs: Sequence[AnyGraph] = (),
+        context: object | Callable[[], Any] | None = None,
+        model: object | None = None,
+        policy: Policy | None = None,
+        serve: bool = True,
+        slots: int = 1000,
+        lease_s: float = 15.0,
+        poll_s: float = 0.25,
+        clock: Clock | None = None,
+        ids: IdSource = new_id,
+    ) -> None:
+        """Describe a Runner; `async with` (or `open`) opens its store.
+
+        Args:
+            url: `sqlite:///path` or `sqlite://:memory:`; else `COLLEGIUM_DB`, else the project's store.
+            graphs: Graphs that it can run: Collegium graphs and any LangGraph graph.
+            context: Handed to tools and nodes as `deps`: an object, or a function (sync or async) that makes one
+                at each start and resume. Never stored.
+            model: A spec or a Model for agents without one of their own; wins over what a run was started with.
+            policy: For all runs; else each graph's own.
+            serve: Take up queued runs of these graphs by itself, also those that other processes left. Without
+                it, only runs that were started, resumed or answered here are moved.
+            slots: Most runs at work at once; further ones queue.
+            lease_s: Seconds without a sign of life after which a worker's runs go to another.
+            poll_s: Seconds between looks at the store for work.
+            clock: Tells the time.
+            ids: Makes ids.
+        """
+        self._store = Store(url if url == MEMORY else database_url(url))
+        self._serve, self._lease_s, self._poll_s = serve, lease_s, poll_s
+        self._context = context
+        self._slots = slots
+        self._engine = Engine(
+            store=self._store,
+            registry=Registry(graphs),
+            clock=clock or SystemClock(),
+            ids=ids,
+            watch=Watch(),
+            worker_id=ids("wk"),
+            policy=policy,
+            model=model,
+            make_deps=self._make_deps if context is not None else None,
+        )
+        self._tasks: dict[str, asyncio.Task[Outcome]] = {}
+        self._controls: dict[str, RunControl] = {}
+        self._mine: set[str] = set()
+        self._heart: Heart | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._room: asyncio.Semaphore | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def store(self) -> Store:
+        """The store, for tools that look after it."""
+        return self._store
+
+    async def open(self) -> None:
+        """Open the store and begin to work.
+
+        Raises:
+            StoreUnavailable: It cannot be opened; the message says why.
+        """
+        await self._store.open()
+        await self._register()
+        if self._store.path is None:
+            return
+        self._heart = Heart(self._store, self._engine, self._lease_s, asyncio.get_running_loop(), self._declared_dead)
+        self._heart.start()
+        self._pump = asyncio.create_task(self._keep_pumping(), name="collegium-pump")
+
+    async def close(self, *, drain_s: float = 5.0) -> None:
+        """Let runs come to the end of their present step, put them back into the queue, close the store.
+
+        Args:
+            drain_s: Seconds given to the steps at work; then they are cancelled and repeated at resume.
+        """
+        if self._pump:
+            self._pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pump
+            self._pump = None
+        for control in self._controls.values():
+            control.request_drain()
+        await self._settle_tasks(drain_s)
+        if self._heart:
+            await asyncio.to_thread(self._heart.stop)
+            self._heart = None
+        if self._store.is_open:
+            now = self._engine.clock.now()
+            await self._store.write(lambda conn: workers.leave(conn, self._engine.worker_id, now))
+            await self._store.close()
+
+    # -- runs ---------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        graph: AnyGraph | str,
+        input: Any,
+        *,
+        thread_id: str | None = None,
+        budget: Budget | None = None,
+        on_busy: Literal["reject", "enqueue"] = "reject",
+        metadata: Mapping[str, Any] | None = None,
+        model: object | None = None,
+        target: str | None = None,
+        folder: str | None = None,
+    ) -> Run[Any]:
+        """Admit a run and begin to work on it; once this returns, the run survives a crash.
+
+        Args:
+            graph: A graph, or the name of one of the Runner's.
+            input: The state, or a mapping of its input fields.
+            thread_id: The conversation that the run belongs to; a new one by default.
+            budget: Its limits.
+            on_busy: What to do while the thread has an unfinished run.
+            metadata: JSON values to find the run by.
+            model: Spec of the model for this run, kept with it.
+            target: Where another process can load the graph from (`path.py:name`), and
+            folder: the working directory that this counts from.
+
+        Raises:
+            InvalidInput: A field is unknown, missing or refused.
+            ThreadBusy: The thread has an unfinished run, and `on_busy` is `reject`.
+            StoreError: The run could not be stored.
+        """
+        known = self._engine.registry.named(graph) if isinstance(graph, str) else self._engine.registry.add(graph)
+        row = replace(
+            self._new_row(known, input, thread_id, model),
+            budget=asdict(budget) if budget else None,
+            metadata=dict(metadata or {}),
+            target=target,
+            folder=folder,
+        )
+        stored = await self._store.write(lambda conn: runs.admit(conn, row, on_busy), full=True)
+        self._mine.add(row.run_id)
+        if stored.status == "queued":
+            self._spawn(row.run_id)
+        return self._view(stored, known, None)
+
+    async def resume(self, run_id: str) -> Run[Any]:
+        """Go on with a run that stopped: after a crash, a drain or a failure. Returns it as it stands.
+
+        A run that waits for a person goes on waiting.
+
+        Raises:
+            UnknownRun: There is no such run.
+            ThreadBusy: It had failed, and its thread has another unfinished run.
+            GraphChanged: Its graph has another shape than it was started with.
+        """
+        now = self._engine.clock.now()
+        await self._store.write(lambda conn: workers.sweep(conn, now, self._lease_s))
+        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        self._engine.registry.of(row)
+        if row.status == "failed":
+            await self._store.write(lambda conn: runs.reopen(conn, run_id, now=now), full=True)
+        self._mine.add(run_id)
+        if row.status in ("queued", "failed"):
+            self._spawn(run_id)
+        return await self.get(run_id)
+
+    async def cancel(self, run_id: str, reason: str = "") -> Run[Any]:
+        """End a run: what waits is withdrawn, its worker is stopped, what was done stays done.
+
+        Raises:
+            UnknownRun: There is no such run.
+        """
+        now = self._engine.clock.now()
+
+        def cancel(conn: Any) -> Event | None:
+            if runs.get(conn, run_id).finished_at is not None:
+                return None
+            runs.cancel(conn, run_id, reason or "cancelled", now=now)
+            return event_of(events.append(conn, run_id, "run_cancelled", {"reason": reason}, now=now, node=""))
+
+        event = await self._store.write(cancel, full=True)
+        if event is not None:
+            self._engine.watch.publish(event)
+        if task := self._tasks.get(run_id):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._take_up()
+        return await self.get(run_id)
+
+    async def get(self, run_id: str) -> Run[Any]:
+        """The run as it stands.
+
+        Raises:
+            UnknownRun: There is no such run.
+            CorruptState: A record of it is damaged.
+        """
+        row, waiting = await self._store.read(
+            lambda conn: (runs.get(conn, run_id), approvals.inbox(conn, run_id=run_id))
+        )
+        target = self._target(row)
+        values = self._engine.results.pop(run_id, None) if row.status == "done" else None
+        if values is None and target is not None:
+            values = await values_of(self._engine, row, target)
+        return self._view(row, target, values, [approval_of(one) for one in waiting])
+
+    async def runs(
+        self,
+        *,
+        status: RunStatus | None = None,
+        thread_id: str | None = None,
+        graph: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Run[None]]:
+        """Runs, newest first, without their state.
+
+        Args:
+            status: Only runs in this status.
+            thread_id: Only runs of this thread.
+            graph: Only runs of the graph of this name.
+            before: The last run id of the page before.
+            limit: At most so many.
+        """
+        rows = await self._store.read(
+            lambda conn: runs.listing(conn, status=status, thread_id=thread_id, graph=graph, before=before, limit=limit)
+        )
+        return [self._view(row, None, None) for row in rows]
+
+    async def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run[Any]:
+        """The run once it is done, failed, cancelled or waiting for a person, whoever works on it.
+
+        Raises:
+            TimeoutError: It was still at work after `timeout_s` seconds; it goes on.
+            UnknownRun: There is no such run.
+        """
+        async with asyncio.timeout(timeout_s):
+            while True:
+                if task := self._tasks.get(run_id):
+                    await asyncio.shield(task)
+                run = await self.get(run_id)
+                if run.status in AT_REST:
+                    return run
+                if run_id not in self._tasks:
+                    await asyncio.sleep(min(self._poll_s, 0.1))
+
+    async def events(self, run_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """What happened in a run since event `after`, then what happens, until it rests.
+
+        Text as it comes (`text_delta`) is seen only in the process that works on the run.
+        """
+        last = after
+        with self._engine.watch.queue(run_id) as queue:
+            while True:
+                for event in await self._stored_events(run_id, last):
+                    last = event.seq
+                    yield event
+                if queue.empty() and await self._at_rest(run_id):
+                    return
+                async for event in arriving(queue, self._poll_s):
+                    if event.kind in LIVE_ONLY or event.seq > last:
+                        last = max(last, event.seq)
+                        yield event
+
+    # -- approvals ----------------------------------------------------------------------------
+
+    async def inbox(self, *, run_id: str | None = None) -> list[Approval]:
+        """What waits for a person, oldest first."""
+        now = self._engine.clock.now()
+        rows = await self._store.read(lambda conn: approvals.inbox(conn, now=now, run_id=run_id))
+        return [approval_of(row) for row in rows]
+
+    async def approval(self, approval_id: str) -> Approval:
+        """One approval, decided or not.
+
+        Raises:
+            UnknownApproval: There is none with this id.
+        """
+        return approval_of(await self._store.read(lambda conn: approvals.get(conn, approval_id)))
+
+    async def answer(self, approval_id: str, decision: Decision, *, digest: str | None = None) -> Run[Any]:
+        """Record a decision, the first of which wins, and go on with the run if nothing else waits.
+
+        Args:
+            approval_id: Which approval.
+            decision: What was decided, and by whom.
+            digest: The digest of what was looked at; refused when it is not what waits.
+
+        Returns:
+            The run at its next rest; as it stands, when another worker serves it.
+
+        Raises:
+            ApprovalError: It was decided before, has expired, is unknown, or the decision does not fit.
+        """
+        row = await self._store.read(lambda conn: approvals.get(conn, approval_id))
+        run = await self._store.read(lambda conn: runs.get(conn, row.run_id))
+        target = self._target(run)
+        if row.state == "pending":
+            tool = target.tools.get(str(row.payload.get("tool"))) if target else None
+            decision = checked(row, decision, tool)
+        body, now = decision_to_json(decision), self._engine.clock.now()
+        await self._store.write(
+            lambda conn: approvals.decide(conn, approval_id, body, by=decision.by, now=now, digest=digest),
+            full=True,
+        )
+        return await self._after_answer(row.run_id, target)
+
+    async def _after_answer(self, run_id: str, target: Target | None) -> Run[Any]:
+        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        if row.status == "queued" and target is not None and not await self._served_elsewhere(row.graph):
+            self._engine.registry.of(row)
+            self._mine.add(run_id)
+            self._spawn(run_id)
+            return await self.wait(run_id)
+        return await self.get(run_id)
+
+    async def _served_elsewhere(self, graph: str) -> bool:
+        now = self._engine.clock.now()
+        await self._store.write(lambda conn: workers.sweep(conn, now, self._lease_s))
+        alive = await self._store.read(workers.listing)
+        others = [w for w in alive if w.worker_id != self._engine.worker_id]
+        return not self._serve and any(w.serving and graph in w.graphs for w in others)
+
+    # -- work ---------------------------------------------------------------------------------
+
+    def _spawn(self, run_id: str) -> None:
+        if run_id in self._tasks:
+            return
+        task = asyncio.create_task(self._work(run_id), name=f"collegium-{run_id}")
+        self._tasks[run_id] = task
+        task.add_done_callback(lambda done: self._done(run_id, done))
+
+    async def _work(self, run_id: str) -> Outcome:
+        room = self._room
+        if room is None:
+            room = self._room = asyncio.Semaphore(self._slots)
+        async with room:
+            control = self._controls[run_id] = RunControl()
+            outcome = await advance(self._engine, run_id, control)
+            if outcome.cause is not None:
+                self._engine.causes[run_id] = outcome.cause
+        if outcome.next_run_id is not None:
+            self._mine.add(outcome.next_run_id)
+            self._spawn(outcome.next_run_id)
+        return outcome
+
+    def _done(self, run_id: str, task: asyncio.Task[Outcome]) -> None:
+        self._tasks.pop(run_id, None)
+        self._controls.pop(run_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("run %s could not be advanced: %s", run_id, error)
+
+    async def _keep_pumping(self) -> None:
+        while True:
+            try:
+                await self._take_up()
+            except Exception:  # the pump outlives whatever the store does; callers hear of it themselves
+                log.warning("could not look for work in %s", self._store.name, exc_info=True)
+            await asyncio.sleep(self._poll_s)
+
+    async def _take_up(self) -> None:
+        """Begin to work on queued runs that nobody works on."""
+        names = self._engine.registry.names
+        if not names:
+            return
+        now = self._engine.clock.now()
+        if self._store.path is not None and await self._store.read(lambda conn: approvals.any_due(conn, now)):
+            await self._store.write(lambda conn: approvals.expire_due(conn, now), full=True)
+        for row in await self._store.read(lambda conn: runs.claimable(conn, graphs=names)):
+            if (self._serve or row.run_id in self._mine) and self._fits(row):
+                self._spawn(row.run_id)
+
+    def _fits(self, row: RunRow) -> bool:
+        return self._engine.registry.named(row.graph).fingerprint == row.fingerprint
+
+    async def _register(self) -> None:
+        engine, now = self._engine, self._engine.clock.now()
+        row = workers.this_worker(engine.worker_id, now, graphs=tuple(engine.registry.names), serving=self._serve)
+        await self._store.write(lambda conn: (workers.sweep(conn, now, self._lease_s), workers.register(conn, row)))
+
+    async def _declared_dead(self) -> None:
+        """Others took this worker for dead: drop everything, go on under a new id."""
+        await self._settle_tasks(0)
+        self._engine.worker_id = self._engine.ids("wk")
+        await self._register()
+
+    async def _settle_tasks(self, drain_s: float) -> None:
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=drain_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _make_deps(self) -> Any:
+        made = self._context() if callable(self._context) else self._context
+        return await made if inspect.isawaitable(made) else made
+
+    # -- views --------------------------------------------------------------------------------
+
+    def _new_row(self, target: Target, input: Any, thread_id: str | None, model: object | None) -> RunRow:
+        now = self._engine.clock.now()
+        return RunRow(
+            run_id=self._engine.ids("run"),
+            thread_id=thread_id or self._engine.ids("th"),
+            graph=target.name,
+            version=target.version,
+            fingerprint=target.fingerprint,
+            shape=target.shape,
+            input=target.encode(target.admit(input)),
+            model_spec=_spec(model if model is not None else self._engine.model),
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _target(self, row: RunRow) -> Target | None:
+        try:
+            return self._engine.registry.named(row.graph)
+        except UnknownTarget:
+            return None
+
+    def _view(
+        self,
+        row: RunRow,
+        target: Target | None,
+        values: Mapping[str, Any] | None,
+        waiting: Sequence[Approval] = (),
+    ) -> Run[Any]:
+        return Run(
+            run_id=row.run_id,
+            thread_id=row.thread_id,
+            graph=row.graph,
+            status=row.status,
+            state=target.view(values) if target is not None and values is not None else None,
+            approvals=tuple(waiting),
+            usage=Usage(**row.usage),
+            model=row.model,
+            error=row.error,
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            metadata=row.metadata,
+            host=self,
+            cause=self._engine.causes.get(row.run_id),
+        )
+
+    async def _stored_events(self, run_id: str, last: int) -> list[Event]:
+        await self._store.flush(run_id)
+        return [event_of(row) for row in await self._store.read(lambda conn: events.after(conn, run_id, last))]
+
+    async def _at_rest(self, run_id: str) -> bool:
+        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        return row.status in AT_REST and run_id not in self._tasks
+
+
+def _spec(model: object | None) -> str | None:
+    """What is stored of the model that a run was started with."""
+    return model if isinstance(model, str) else getattr(model, "spec", None)

@@ -1,0 +1,107 @@
+"""The run that the present code belongs to, as `runs` knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from langchain_core.runnables.config import var_child_runnable_config
+
+from ..core.clock import Clock
+from ..core.context import current_run
+from ..core.messages import Usage
+from ..guardrails.policy import Policy
+from .budget import Budget
+from .events import LIVE_ONLY, Event, EventKind
+from .store import Store
+
+
+@dataclass(slots=True)
+class RunScope:
+    """One attempt to advance a run: its lease, its services, what it has used. A `core.RunContext`."""
+
+    run_id: str
+    thread_id: str
+    epoch: int
+    """The lease: every write of this attempt carries it."""
+    fork: int
+    store: Store
+    clock: Clock
+    policy: Policy
+    budget: Budget
+    publish: Callable[[Event, int], None]
+    """Takes an event and the epoch: stored unless live only, then shown to watchers."""
+    model_spec: object | None = None
+    deps: Any = None
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    """The model that answered last, as its server names it."""
+    tool_calls: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """The next event's number; a counter that threads may share."""
+    watchers: Callable[[], bool] = bool
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody follows the run live."""
+        return self.watchers()
+
+    def emit(self, kind: str, data: Mapping[str, Any], *, node: str | None = None) -> None:
+        """Publish an event; `kind` is one of `events.KINDS`, anything else becomes `custom`."""
+        self.event(_known(kind), data if kind == _known(kind) else {"kind": kind, **data}, node=node)
+
+    def event(self, kind: EventKind, data: Mapping[str, Any], *, node: str | None = None) -> None:
+        """Publish an event of a known kind."""
+        if kind in LIVE_ONLY:
+            if not self.watchers():
+                return
+            seq = 0
+        else:
+            seq = next(self.numbers)
+        path = node_path() if node is None else node or None
+        self.publish(Event(self.run_id, seq, kind, path, self.clock.now(), data), self.epoch)
+
+    def before_model_call(self) -> None:
+        """Refuse a model call once the budget is spent.
+
+        Raises:
+            BudgetExceeded: Tokens or model calls are spent.
+        """
+        self.budget.check_model_call(self.usage)
+
+    def spend(self, usage: Usage, model: str) -> None:
+        """Count what one model call used."""
+        self.usage = self.usage + usage
+        self.model = model or self.model
+
+
+def _known(kind: str) -> EventKind:
+    match kind:
+        case "text_delta" | "reasoning_delta" | "model_called" | "progress" | "tool_called" | "tool_result":
+            return kind
+        case _:
+            return "custom"
+
+
+def current_scope() -> RunScope | None:
+    """The run that this code belongs to, or None outside a run."""
+    run = current_run.get()
+    return run if isinstance(run, RunScope) else None
+
+
+def node_namespace() -> str:
+    """LangGraph's checkpoint namespace of the node at work (`node:task|inner:task`), or an empty text."""
+    config = var_child_runnable_config.get()
+    return str(config.get("configurable", {}).get("checkpoint_ns", "")) if config else ""
+
+
+def node_path() -> str | None:
+    """Names of the nodes at work, outermost first, joined by `/`; None outside a node."""
+    return path_of(node_namespace().split("|")) or None
+
+
+def path_of(namespace: Iterable[str]) -> str:
+    """The node path that checkpoint namespace parts stand for; counters among them are left out."""
+    return "/".join(part.partition(":")[0] for part in namespace if not part.isdigit())
