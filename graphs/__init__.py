@@ -1,1 +1,30 @@
-"""graphs"""
+"""Typed graphs on LangGraph: state, nodes with ports, maps, loops, checks and drawings.
+
+Plain LangGraph's `START`, `END`, `Send` and `Command` are here under their own names.
+"""
+
+from langgraph.graph import END, START
+from langgraph.types import Command, Send
+
+from .checks import check
+from .draw import draw
+from .findings import Finding, collecting
+from .graph import Graph
+from .reducers import append, merge_by_id
+from .state import State, keep
+
+__all__ = [
+    "END",
+    "START",
+    "Command",
+    "Finding",
+    "Graph",
+    "Send",
+    "State",
+    "append",
+    "check",
+    "collecting",
+    "draw",
+    "keep",
+    "merge_by_id",
+]

@@ -1,0 +1,70 @@
+"""The typed state of a graph."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from ..core.errors import GraphSetupError
+from .reducers import is_reducer
+
+RESERVED = frozenset({"state", "config", "runtime", "store", "writer"})
+"""Parameter names that LangGraph gives a meaning of their own."""
+
+
+class Keep:
+    """Marks a field that a new run on the same thread goes on from."""
+
+    def __repr__(self) -> str:
+        return "keep"
+
+
+keep = Keep()
+"""`Annotated[X, keep]`: a new run on the thread starts from the last value, not from the default."""
+
+
+class State(BaseModel):
+    """What the nodes of a graph share: a pydantic model, one channel a field.
+
+    Fields without a default are the graph's inputs. A field's type may be annotated with a reducer
+    (`append`, `merge_by_id`, `operator.add`, `add_messages`) and with `keep`. Unknown fields are refused.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        # A type that no checkpoint can hold is reported by check(), with the field's name and a fix.
+        arbitrary_types_allowed=True,
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        _refuse_names(cls)
+        _order_markers(cls)
+
+
+def _refuse_names(schema: type[BaseModel]) -> None:
+    private = f"_{schema.__name__.lstrip('_')}__"
+    for name in (*schema.model_fields, *schema.__private_attributes__):
+        if name in RESERVED or name.startswith(("__", private)):
+            raise GraphSetupError(
+                f"{schema.__name__}: a field cannot be called {name.removeprefix(private[:-2])!r}; LangGraph uses the "
+                "names state, config, runtime, store, writer and those that begin with __. Rename it."
+            )
+
+
+def _order_markers(schema: type[BaseModel]) -> None:
+    # LangGraph takes only the last marker of an Annotated type for the reducer, so it goes last.
+    hints = cast("dict[str, Any]", schema.__annotations__)
+    for name, field in schema.model_fields.items():
+        reducers = [marker for marker in field.metadata if is_reducer(marker)]
+        if len(reducers) > 1:
+            raise GraphSetupError(f"{schema.__name__}.{name} has {len(reducers)} reducers; leave one.")
+        others = [marker for marker in field.metadata if marker not in reducers]
+        if field.metadata and field.annotation is not None:
+            hints[name] = Annotated[(field.annotation, *others, *reducers)]  # pyright: ignore[reportInvalidTypeForm] - built from the field
+        else:
+            hints[name] = field.annotation

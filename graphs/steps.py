@@ -1,0 +1,90 @@
+"""From a binding to what LangGraph is given: the step, the channels that it reads, the error handler."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, cast
+
+from langchain_core.runnables import Runnable
+from typing_extensions import TypedDict
+
+from .binding import Binding
+from .fields import Fields
+from .guard import Guard, Targets
+from .maps import ItemStep
+from .nodes import FunctionStep, Inputs, RunnableStep, Step
+from .ports import is_async
+from .subgraphs import GraphStep
+
+
+def step_for(binding: Binding, fields: Fields, targets: Targets, declared: tuple[str, ...] = ()) -> Step:
+    """The step that runs a bound node; `declared` are targets that it may go to."""
+    guard = Guard(
+        binding.name,
+        fields,
+        targets,
+        one=binding.one,
+        several=binding.several,
+        declared=declared or binding.goto,
+    )
+    step = _step(binding, guard, inputs_of(binding, fields))
+    return step if binding.item is None else ItemStep(step, binding.reads)
+
+
+def _step(binding: Binding, guard: Guard, inputs: Inputs) -> Step:
+    name, function = binding.name, binding.function
+    if binding.inner is not None:
+        outputs = binding.several or {}
+        fed = {feed.port: feed.field for feed in binding.feeds}
+        carried = {port: field for port, field in outputs.items() if fed.get(port) == field}
+        return GraphStep(name, guard, inputs, binding.inner, outputs, carried)
+    if isinstance(function, Runnable):
+        return RunnableStep(name, guard, inputs, cast("Runnable[Any, Any]", function))
+    return FunctionStep(name, guard, inputs, function, is_async=is_async(function))
+
+
+def inputs_of(binding: Binding, fields: Fields) -> Inputs:
+    """What makes the arguments of a bound callable."""
+    signature = binding.signature
+    return Inputs(
+        binding.name,
+        fields,
+        binding.feeds,
+        signature.specials,
+        binding.view,
+        binding.reads,
+        signature.positional,
+    )
+
+
+def reading_schema(binding: Binding, fields: Fields) -> type[Any]:
+    """A schema of exactly the fields that a node reads, so that nothing else is built for it.
+
+    It is a TypedDict: LangGraph then hands over channel values as they are, checked when they were written.
+    """
+    return reading(fields, binding.reads)
+
+
+@functools.lru_cache(maxsize=1024)
+def reading(fields: Fields, names: tuple[str, ...]) -> type[Any]:
+    """A TypedDict of these fields."""
+    hints = {name: fields[name].type for name in names}
+    return cast("type[Any]", TypedDict(f"{fields.schema.__name__}Reads", hints))  # type: ignore[operator]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues] - the names are known at run time only
+
+
+def guarded_handler(handler: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+    """An error handler whose updates and targets are checked."""
+    if is_async(handler):
+
+        @functools.wraps(handler)
+        async def arun(*args: Any, **kwargs: Any) -> Any:
+            return guard.land(await handler(*args, **kwargs), None)
+
+        return arun
+
+    @functools.wraps(handler)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return guard.land(handler(*args, **kwargs), None)
+
+    return run
