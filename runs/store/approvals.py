@@ -43,9 +43,7 @@ def of_run(conn: sqlite3.Connection, run_id: str, *, interrupt_id: str | None = 
     """The approvals of a run, in the order asked; those of one interrupt in the order within it."""
     if interrupt_id is None:
         return _fetch(conn, "WHERE run_id=? ORDER BY link", run_id)
-    return _fetch(
-        conn, "WHERE run_id=? AND interrupt_id=? ORDER BY interrupt_index, link", run_id, interrupt_id
-    )
+    return _fetch(conn, "WHERE run_id=? AND interrupt_id=? ORDER BY interrupt_index, link", run_id, interrupt_id)
 
 
 def by_key(conn: sqlite3.Connection, run_id: str, question_key: str) -> list[ApprovalRow]:
@@ -137,9 +135,7 @@ def expire_due(conn: sqlite3.Connection, now: datetime) -> list[str]:
     due = _fetch(conn, "WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ?", stamp(now))
     for row in due:
         _store(conn, replace(row, state="expired", decided_at=now))
-    return [
-        run_id for run_id in dict.fromkeys(row.run_id for row in due) if queue_if_decided(conn, run_id, now)
-    ]
+    return [run_id for run_id in dict.fromkeys(row.run_id for row in due) if queue_if_decided(conn, run_id, now)]
 
 
 def cancel_open(conn: sqlite3.Connection, run_id: str, *, keep: Sequence[str] = ()) -> None:

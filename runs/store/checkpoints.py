@@ -66,7 +66,8 @@ class Search:
 
 _PUT = "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_BLOB = "INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)"
-_PUT_WRITE = "INTO pending_write VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEEP_WRITE = "INSERT OR IGNORE INTO pending_write VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_REPLACE_WRITE = "INSERT OR REPLACE INTO pending_write VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECORD = "SELECT thread_id, ns, checkpoint_id, parent_id, run_id, body, checksum FROM checkpoint"
 
 
@@ -93,10 +94,8 @@ def put(
 
 def put_writes(conn: sqlite3.Connection, key: Key, writes: Sequence[Write], *, replace: bool) -> None:
     """Store what a task wrote; where its write is stored already, keep that one, or replace it."""
-    conn.executemany(
-        f"INSERT OR {'REPLACE' if replace else 'IGNORE'} {_PUT_WRITE}",
-        [(*key, *_flat(write), checksum(*key, *_flat(write))) for write in writes],
-    )
+    rows = [(*key, *write[:4], *write.value) for write in writes]
+    conn.executemany(_REPLACE_WRITE if replace else _KEEP_WRITE, [(*row, checksum(*row)) for row in rows])
 
 
 def latest(conn: sqlite3.Connection, thread_id: str, ns: str, run_id: str | None) -> Record | None:
@@ -203,10 +202,6 @@ def drop_blobs(conn: sqlite3.Connection, thread_id: str, keep: set[tuple[str, st
         "DELETE FROM blob WHERE thread_id=? AND ns=? AND channel=? AND version=?",
         [(thread_id, *blob) for blob in stored if blob not in keep],
     )
-
-
-def _flat(write: Write) -> tuple[str, int, str, str, str, bytes]:
-    return (*write[:4], *write.value)
 
 
 def _verified(key: Key, row: tuple[str, int, str, str, str, bytes, int]) -> Write:

@@ -1,4 +1,4 @@
-"""Between rows and what SQLite stores: JSON text, UTC times that sort as text, and the checksum of a record."""
+"""Between rows and what SQLite stores: JSON text, UTC times that sort as text, a checksum for each record."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ def stamp(moment: datetime) -> str:
 
 def checksum(*values: SqlValue) -> int:
     """CRC-32 over the values and their lengths, so that a flipped bit or a swapped record is seen."""
-    seal = len(values)
+    seal = 0
+    plain: list[SqlValue] = []
     for value in values:
-        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-        seal = crc32(data, crc32(b"%d:%d" % (value is None, len(data)), seal))
-    return seal
+        if isinstance(value, bytes):
+            seal = crc32(value, crc32(b"%d" % len(value), seal))
+        else:
+            plain.append(value)
+    return crc32(repr(plain).encode(), seal)
 
 
 def columns(kind: type[Any]) -> tuple[str, ...]:
@@ -69,9 +72,7 @@ def verify(seal: int, *values: SqlValue, what: str) -> None:
         CorruptState: It differs; `what` names the record.
     """
     if checksum(*values) != seal:
-        raise CorruptState(
-            what, "the stored bytes are damaged (checksum differs). Restore the store from a copy."
-        )
+        raise CorruptState(what, "the stored bytes are damaged (checksum differs). Restore the store from a copy.")
 
 
 def to_json(value: Any) -> str:

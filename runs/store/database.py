@@ -30,8 +30,8 @@ class Store:
         """Name the store.
 
         Args:
-            url: `sqlite:///path`, `sqlite://:memory:` or a plain path. A relative path counts from the working
-                directory, an absolute one has four slashes in the URL.
+            url: `sqlite:///path`, `sqlite://:memory:` or a plain path. A relative path counts from the
+                working directory, an absolute one has four slashes in the URL.
             busy_s: Seconds to wait for other processes that write; then `StoreUnavailable`.
 
         Raises:
@@ -58,7 +58,8 @@ class Store:
         """Open the file, made or brought up to date where needed. Opening twice changes nothing.
 
         Raises:
-            StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked or newer.
+            StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked
+                or newer.
         """
         if self._writer is None:
             writer, opened = self._start()
@@ -91,16 +92,15 @@ class Store:
         if writer is not None and (error := writer.unheard()) is not None:
             raise error
 
-    async def write(
-        self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = ""
-    ) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
         """Run `work` in one transaction that takes the write lock first, and return what it returns.
 
         Everything queued before is done before. When `work` raises, nothing of it is stored. A caller that is
         cancelled while it waits does not take the job back.
 
         Args:
-            work: Does SQL on the connection and nothing else; it runs in the writer's thread.
+            work: Does SQL on the connection and nothing else; it runs in the writer's thread, and again when
+                the transaction that it shared with other jobs had to be taken back.
             full: Sync the log to the disk before returning, and with it all earlier commits.
             lane: Jobs that depend on each other share a lane: the error of an earlier `post` of the lane is
                 raised here, and `work` is not run.
@@ -120,12 +120,10 @@ class Store:
         self._writing().put(Job(work, lane, full, True, None, future))
         return future.result()
 
-    def post(
-        self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = ""
-    ) -> None:
-        """Queue `work` and return at once. Its error is raised by the next `write` of its lane, or by `flush`.
+    def post(self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = "") -> None:
+        """Queue `work` and return at once; the next `write` of its lane, or `flush`, raises its error.
 
-        Until then nothing more of the lane is stored, so what comes later never stands without what came before.
+        Until then nothing more of the lane is stored, so nothing stands without what came before it.
 
         Raises:
             StoreUnavailable: The store is closed.
@@ -175,9 +173,7 @@ class Store:
 
     def _start(self) -> tuple[Writer, Future[None]]:
         path = self.path
-        writer = Writer(
-            self.name, lambda: open_file(path, self._busy_s) if path else open_memory(), self._busy_s
-        )
+        writer = Writer(self.name, lambda: open_file(path, self._busy_s) if path else open_memory(), self._busy_s)
         return writer, writer.start()
 
     def _writing(self) -> Writer:

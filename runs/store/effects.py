@@ -36,8 +36,7 @@ def find(conn: sqlite3.Connection, key: str) -> EffectRow | None:
 def of_run(conn: sqlite3.Connection, run_id: str) -> list[EffectRow]:
     """The effects of a run, in the order intended."""
     return [
-        decode_effect(record)
-        for record in conn.execute(f"{SELECT_EFFECT} WHERE run_id=? ORDER BY link", (run_id,))
+        decode_effect(record) for record in conn.execute(f"{SELECT_EFFECT} WHERE run_id=? ORDER BY link", (run_id,))
     ]
 
 
@@ -128,7 +127,5 @@ def record(
 def _recorded(conn: sqlite3.Connection, key: str) -> EffectRow:
     row = find(conn, key)
     if row is None:
-        raise CorruptState(
-            f"effect {key}", "its intent has vanished from the journal. Restore a copy of the store."
-        )
+        raise CorruptState(f"effect {key}", "its intent has vanished from the journal. Restore a copy of the store.")
     return row

@@ -19,6 +19,11 @@ from .checkpoints import Key, Record, Search, Typed, Version, Write
 _DELTA = "counters_since_delta_snapshot"
 """Where LangGraph's metadata names the channels that are stored as changes."""
 
+_SMALL = 64
+"""Characters up to which text lies in the checkpoint itself."""
+
+_PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_REPLACE_SURROGATES
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -28,7 +33,9 @@ class Body:
     """LangGraph's checkpoint without the channels' values."""
     metadata: dict[str, Any]
     filled: list[str]
-    """Channels that have a value; the others of `channel_versions` are empty."""
+    """Channels whose values are in the table of blobs."""
+    small: dict[str, Any]
+    """Values of channels that are too small for a row of their own. What is in neither is empty."""
 
     def versions(self, names: Iterable[str]) -> list[tuple[str, Version]]:
         """The versions at which these channels got their values."""
@@ -38,7 +45,12 @@ class Body:
     @property
     def unfolded(self) -> set[str]:
         """Channels whose value must be put together from the changes on earlier checkpoints."""
-        return set(cast("Mapping[str, object]", self.metadata.get(_DELTA, {}))) - set(self.filled)
+        return set(cast("Mapping[str, object]", self.metadata.get(_DELTA, {}))) - self.valued
+
+    @property
+    def valued(self) -> set[str]:
+        """Channels that have a value."""
+        return {*self.filled, *self.small}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +71,22 @@ class Trail:
     seed: Typed | None = None
 
 
-def pack_body(checkpoint: Mapping[str, Any], metadata: Mapping[str, Any]) -> bytes:
+def is_small(value: Any) -> bool:
+    """True for what costs less inside each checkpoint than as a row of its own: None, numbers, short text."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _SMALL
+    if kind is int:
+        return -(2**63) <= value < 2**63
+    return value is None or kind is bool or kind is float
+
+
+def pack_body(
+    checkpoint: Mapping[str, Any], metadata: Mapping[str, Any], filled: Sequence[str], small: Mapping[str, Any]
+) -> bytes:
     """The bytes of a checkpoint's own part."""
     own = {name: value for name, value in checkpoint.items() if name != "channel_values"}
-    versions = checkpoint["channel_versions"]
-    filled = [name for name in checkpoint["channel_values"] if name in versions]
-    return ormsgpack.packb((own, metadata, filled), default=str, option=ormsgpack.OPT_NON_STR_KEYS)
+    return ormsgpack.packb((own, metadata, filled, small), default=str, option=_PACK)
 
 
 def unpack_body(record: Record) -> Body:
@@ -80,9 +102,7 @@ def unpack_body(record: Record) -> Body:
         raise CorruptState(what, f"the stored bytes cannot be read: {error}.") from error
 
 
-def find(
-    conn: sqlite3.Connection, search: Search, wanted: Mapping[str, Any] | None, limit: int | None
-) -> list[Record]:
+def find(conn: sqlite3.Connection, search: Search, wanted: Mapping[str, Any] | None, limit: int | None) -> list[Record]:
     """The checkpoints of a search whose metadata has all the wanted values, newest first."""
     if not wanted:
         return list(checkpoints.find(conn, search, limit))
@@ -109,7 +129,7 @@ def whole(conn: sqlite3.Connection, record: Record) -> Stored:
 
 
 def trails(conn: sqlite3.Connection, record: Record, channels: Sequence[str]) -> dict[str, Trail]:
-    """What rebuilds these channels as they were at a checkpoint: walks its ancestors once, for all of them."""
+    """What rebuilds these channels as they were at a checkpoint, from one walk over its ancestors."""
     found = {name: Trail([]) for name in channels}
     for key, body in _ancestors(conn, record):
         open_ones = [name for name, trail in found.items() if trail.seed is None]
@@ -118,8 +138,11 @@ def trails(conn: sqlite3.Connection, record: Record, channels: Sequence[str]) ->
         for write in reversed(checkpoints.writes(conn, key, open_ones)):
             found[write.channel].writes.append(write)
         seeded = body.versions(name for name in open_ones if name in body.filled)
-        for name, value in checkpoints.values(conn, key.thread_id, key.ns, seeded).items():
-            found[name].seed = value
+        seeds = checkpoints.values(conn, key.thread_id, key.ns, seeded)
+        for name in open_ones:
+            if name in body.small:
+                seeds[name] = ("msgpack", ormsgpack.packb(body.small[name], option=_PACK))
+            found[name].seed = seeds.get(name)
     for trail in found.values():
         trail.writes.reverse()
     return found
@@ -171,7 +194,7 @@ def _keep_latest(conn: sqlite3.Connection, thread_id: str, ns: str) -> None:
         if not unfolded:
             break
         kept.add(key)
-        unfolded -= set(body.filled)
+        unfolded -= body.valued
     for record in list(checkpoints.find(conn, Search(thread_id=thread_id, ns=ns))):
         if record.key not in kept:
             checkpoints.delete(conn, record.key)

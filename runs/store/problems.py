@@ -31,9 +31,7 @@ def is_busy(error: BaseException) -> bool:
 
 def is_fatal(error: BaseException) -> bool:
     """True when the whole transaction is lost, not only the statement."""
-    return isinstance(error, sqlite3.Error) and primary_code(error) in _ADVICE.keys() | {
-        sqlite3.SQLITE_CORRUPT
-    }
+    return isinstance(error, sqlite3.Error) and primary_code(error) in _ADVICE.keys() | {sqlite3.SQLITE_CORRUPT}
 
 
 def translate(error: Exception, name: str) -> StoreError:

@@ -1,4 +1,4 @@
-"""What the tables hold, as frozen values. Columns that hold JSON are decoded here; times are UTC datetimes."""
+"""What the tables hold, as frozen values. Columns that hold JSON are decoded; times are UTC datetimes."""
 
 from __future__ import annotations
 

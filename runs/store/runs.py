@@ -104,9 +104,7 @@ def claim(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) 
     return update_run(conn, run, epoch=run.epoch + 1, owner=worker_id, status="running", updated_at=now).epoch
 
 
-def claimable(
-    conn: sqlite3.Connection, *, graphs: Sequence[str] | None = None, limit: int = 50
-) -> list[RunRow]:
+def claimable(conn: sqlite3.Connection, *, graphs: Sequence[str] | None = None, limit: int = 50) -> list[RunRow]:
     """Queued runs, those that go on ahead of new ones, then oldest first."""
     named = "" if graphs is None else f" AND graph IN ({', '.join('?' * len(graphs))})"
     return _fetch(
@@ -137,9 +135,7 @@ def park(
     run = held_run(conn, run_id, epoch)
     stored = approvals.ensure(conn, run, questions)
     approvals.cancel_open(conn, run_id, keep=[row.approval_id for row in stored])
-    status: Literal["waiting", "queued"] = (
-        "waiting" if any(row.state == "pending" for row in stored) else "queued"
-    )
+    status: Literal["waiting", "queued"] = "waiting" if any(row.state == "pending" for row in stored) else "queued"
     run = held_run(conn, run_id, epoch)
     update_run(
         conn,
@@ -280,9 +276,7 @@ def count(conn: sqlite3.Connection) -> dict[StoredStatus, int]:
 
 
 def _holder(conn: sqlite3.Connection, thread_id: str, ahead: tuple[str, str]) -> tuple[str, str]:
-    found = conn.execute(
-        f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (thread_id,)
-    ).fetchone()
+    found = conn.execute(f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (thread_id,)).fetchone()
     return found or ahead
 
 
@@ -295,9 +289,7 @@ def _end(
     usage: dict[str, Any],
 ) -> str | None:
     held = run.status != "pending"
-    update_run(
-        conn, run, status=status, owner=None, error=error, usage=usage, updated_at=now, finished_at=now
-    )
+    update_run(conn, run, status=status, owner=None, error=error, usage=usage, updated_at=now, finished_at=now)
     return _promote(conn, run.thread_id, now) if held else None
 
 

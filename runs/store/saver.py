@@ -1,7 +1,8 @@
 """LangGraph's checkpointer on the store.
 
-A checkpoint stores the channels that changed, not the whole state; a task's writes are posted without waiting and
-are stored before the checkpoint that follows; and every write of a run is refused once the run changed hands.
+A checkpoint stores the channels that changed, not the whole state; a task's writes are posted without
+waiting and are stored before the checkpoint that follows; and every write of a run is refused once the run
+changed hands.
 """
 
 from __future__ import annotations
@@ -51,20 +52,22 @@ class Scope:
 
 
 class StoreSaver(BaseCheckpointSaver[int]):
-    """Keeps LangGraph's checkpoints in a `Store`, which must be open. Sync methods block and may be used anywhere."""
+    """Keeps LangGraph's checkpoints in an open `Store`. Its sync methods block, and work in any thread."""
 
     def __init__(self, store: Store, *, serde: SerializerProtocol | None = None) -> None:
         """Use this store.
 
         Args:
             store: Opened and closed by whoever made it.
-            serde: How values become bytes; the default reads LangGraph's safe types only, and `compile()` adds
-                the types of its schemas when strict msgpack is on (`with_allowlist` does it by hand).
+            serde: How values become bytes; the default keeps LangGraph's safe types only. `compile()` adds the
+                types of its schemas when strict msgpack is on; `with_allowlist` does it by hand.
         """
         super().__init__(serde=serde or StrictSerializer())
         self._store = store
         self._scope: Scope | None = None
         self._lane = ""
+        # Another serialiser may encrypt, and then no value may pass it by.
+        self._inline = isinstance(self.serde, StrictSerializer)
 
     def scoped(self, run_id: str, epoch: int, *, fresh: bool) -> StoreSaver:
         """The same saver for one run, held under `epoch`.
@@ -143,12 +146,12 @@ class StoreSaver(BaseCheckpointSaver[int]):
         parent_id = cast("str | None", place.get("checkpoint_id"))
         known = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
         run_id = self._scope.run_id if self._scope else known.get("run_id")
-        state = checkpoint["channel_values"]
-        body = history.pack_body(checkpoint, known)
+        small, large = self._split(checkpoint)
+        body = history.pack_body(checkpoint, known, list(large), small)
         blobs = [
-            Blob(name, version, self.serde.dumps_typed(state[name]))
+            Blob(name, version, self.serde.dumps_typed(large[name]))
             for name, version in new_versions.items()
-            if name in state
+            if name in large
         ]
 
         def work(conn: sqlite3.Connection) -> None:
@@ -157,14 +160,24 @@ class StoreSaver(BaseCheckpointSaver[int]):
 
         return key, work
 
+    def _split(self, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The values that go into the checkpoint itself, and those that get rows."""
+        versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
+        small: dict[str, Any] = {}
+        large: dict[str, Any] = {}
+        for name, value in values.items():
+            if self._inline and history.is_small(value):
+                small[name] = value
+            elif name in versions:
+                large[name] = value
+        return small, large
+
     def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Callable[[sqlite3.Connection], None]:
         key = _key(config)
         packed = [
-            Write(
-                task_id, WRITES_IDX_MAP.get(channel, idx), task_path, channel, self.serde.dumps_typed(value)
-            )
+            Write(task_id, WRITES_IDX_MAP.get(channel, idx), task_path, channel, self.serde.dumps_typed(value))
             for idx, (channel, value) in enumerate(writes)
         ]
         replace = all(write.idx < 0 for write in packed)
@@ -182,7 +195,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
     # Reading
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint that the config names, or the newest of its thread and namespace; None if there is none.
+        """The checkpoint that the config names, else the newest of its thread and namespace, or None.
 
         Raises:
             CorruptState: A record is damaged or missing, or holds a type that is not allowed.
@@ -232,7 +245,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What rebuilds the channels that are stored as changes: the last whole value and the writes after it."""
+        """What rebuilds channels that are stored as changes: the last whole value, the writes after it."""
         return self._history(await self._store.read(self._walk(config, channels))) if channels else {}
 
     def get_delta_channel_history(
@@ -270,7 +283,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         loads = self.serde.loads_typed
         checkpoint = {
             **body.checkpoint,
-            "channel_values": {name: loads(value) for name, value in stored.values.items()},
+            "channel_values": stored.body.small | {name: loads(value) for name, value in stored.values.items()},
         }
         return CheckpointTuple(
             _config(key),
@@ -287,9 +300,9 @@ class StoreSaver(BaseCheckpointSaver[int]):
 
         def work(conn: sqlite3.Connection) -> dict[str, Trail]:
             record = _record(conn, config, run_id)
-            return (
-                history.trails(conn, record, channels) if record else {name: Trail([]) for name in channels}
-            )
+            if record is None:
+                return {name: Trail([]) for name in channels}
+            return history.trails(conn, record, channels)
 
         return work
 
@@ -323,16 +336,14 @@ class StoreSaver(BaseCheckpointSaver[int]):
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Give a thread all that another has."""
-        await self._store.write(
-            lambda conn: checkpoints.copy_thread(conn, source_thread_id, target_thread_id)
-        )
+        await self._store.write(lambda conn: checkpoints.copy_thread(conn, source_thread_id, target_thread_id))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """`acopy_thread` for code without an event loop; blocks."""
         self._store.write_now(lambda conn: checkpoints.copy_thread(conn, source_thread_id, target_thread_id))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        """Keep only the newest checkpoint of each namespace, and what rebuilds its changes; or `delete` all."""
+        """Keep the newest checkpoint of each namespace and what rebuilds its changes; or `delete` all."""
         await self._store.write(lambda conn: history.prune(conn, thread_ids, strategy))
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
@@ -340,7 +351,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         self._store.write_now(lambda conn: history.prune(conn, thread_ids, strategy))
 
     def get_next_version(self, current: int | None, channel: None) -> int:
-        """The version after `current`: a counter, then 40 random bits, so that forks of a thread never share one."""
+        """The version after `current`: a counter, then 40 random bits, so that forks never share one."""
         count = 0 if current is None else int(current) >> _RANDOM_BITS
         return (count + 1 << _RANDOM_BITS) | random.getrandbits(_RANDOM_BITS)
 

@@ -24,9 +24,7 @@ _MAGIC = b"SQLite format 3\0"
 def migrations() -> list[tuple[int, str]]:
     """Version and SQL text of every migration, in order."""
     folder = files(__package__) / "migrations"
-    texts = [
-        (entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql")
-    ]
+    texts = [(entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return sorted((int(name.split("_", 1)[0]), text) for name, text in texts)
 
 
@@ -41,7 +39,8 @@ def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
     """A connection for writing, to a store that exists from here on and has the newest schema.
 
     Raises:
-        StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked or newer.
+        StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked or
+            newer.
     """
     try:
         if not path.exists():
@@ -107,15 +106,11 @@ def refuse_foreign(path: Path) -> None:
         header = file.read(100)
         size = os.fstat(file.fileno()).st_size
     if not size:
-        raise StoreUnavailable(
-            str(path), "the file is empty. Remove it to start a new store, or restore a copy."
-        )
+        raise StoreUnavailable(str(path), "the file is empty. Remove it to start a new store, or restore a copy.")
     if not header.startswith(_MAGIC):
         raise StoreUnavailable(str(path), "the file is not a Collegium store. Name another file with --db.")
     if int.from_bytes(header[68:72]) != APPLICATION_ID:
-        raise StoreUnavailable(
-            str(path), "the database belongs to another program. Name another file with --db."
-        )
+        raise StoreUnavailable(str(path), "the database belongs to another program. Name another file with --db.")
     # While the log holds pages, the file itself may rightly be shorter than its header says.
     wal = path.with_name(f"{path.name}-wal")
     if size < _pages_size(header) and not (wal.exists() and wal.stat().st_size):
@@ -130,9 +125,7 @@ def _pages_size(header: bytes) -> int:
 def _create(path: Path, busy_s: float) -> None:
     """Build the whole file aside and link it into place; when another process is first, its file stays."""
     if not path.parent.is_dir():
-        raise StoreUnavailable(
-            str(path), f"there is no folder {str(path.parent)!r}. Make it, or name another file."
-        )
+        raise StoreUnavailable(str(path), f"there is no folder {str(path.parent)!r}. Make it, or name another file.")
     aside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
         connection = _connect(str(aside), busy_s)

@@ -1,8 +1,9 @@
 """Values to bytes and back, strictly: only types on an explicit list are ever built.
 
 LangGraph's own serialiser writes the bytes, so that the format stays its format. Reading is ours: LangGraph's
-gives raw data for a type that is not listed, or for one whose stored fields no longer fit, with a warning at most;
-here both are errors. This module names private parts of langgraph-checkpoint 4.x; a test fails when they change.
+gives raw data for a type that is not listed, or for one whose stored fields no longer fit, with a warning at
+most; here both are errors. This module names private parts of langgraph-checkpoint 4.x; a test fails when they
+change.
 """
 
 from __future__ import annotations
@@ -125,9 +126,7 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
             raise
         except Exception as error:  # whatever the type's own code raises means: this no longer fits it
             what = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CorruptState(
-                f"value of type {module}.{name}", f"the type refuses what is stored: {what}"
-            ) from error
+            raise CorruptState(f"value of type {module}.{name}", f"the type refuses what is stored: {what}") from error
 
     def _construct(self, code: int, key: TypeName, payload: Any, method: list[str]) -> Any:
         if code == jsonplus.EXT_METHOD_SINGLE_ARG:

@@ -1,6 +1,6 @@
 """Reading and writing rows whole, each under its checksum, and the chain that ties a run's records together.
 
-The public functions are in `runs`, `approvals`, `effects`, `events` and `workers`; these are their common floor.
+The public functions are in `runs`, `approvals`, `effects`, `events` and `workers`; these are their floor.
 """
 
 from __future__ import annotations
@@ -181,6 +181,4 @@ def _next(chain: str, record_id: str, digest: str) -> str:
 
 
 def _broken(run: RunRow, what: str) -> CorruptState:
-    return CorruptState(
-        f"run {run.run_id}", f"{what}. The store has lost records; restore a copy, or cancel the run."
-    )
+    return CorruptState(f"run {run.run_id}", f"{what}. The store has lost records; restore a copy, or cancel the run.")

@@ -21,9 +21,7 @@ _NAMES = columns(WorkerRow)
 _SELECT = f"SELECT {', '.join(_NAMES)} FROM worker"
 
 
-def this_worker(
-    worker_id: str, now: datetime, *, graphs: tuple[str, ...] = (), serving: bool = False
-) -> WorkerRow:
+def this_worker(worker_id: str, now: datetime, *, graphs: tuple[str, ...] = (), serving: bool = False) -> WorkerRow:
     """The row of the present process."""
     pid = os.getpid()
     return WorkerRow(
@@ -47,7 +45,7 @@ def this_host() -> str:
 
 
 def started(pid: int) -> str | None:
-    """When a process of this machine started, in the kernel's ticks; None when it is gone or not to be seen."""
+    """When a process of this machine started, in the kernel's ticks; None when it is gone or not seen."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
@@ -65,9 +63,7 @@ def register(conn: sqlite3.Connection, row: WorkerRow) -> None:
 
 def beat(conn: sqlite3.Connection, worker_id: str, now: datetime) -> bool:
     """Say that a worker lives. False when it was declared dead: it must drop its runs and register anew."""
-    return (
-        conn.execute("UPDATE worker SET beat_at=? WHERE worker_id=?", (stamp(now), worker_id)).rowcount == 1
-    )
+    return conn.execute("UPDATE worker SET beat_at=? WHERE worker_id=?", (stamp(now), worker_id)).rowcount == 1
 
 
 def leave(conn: sqlite3.Connection, worker_id: str, now: datetime) -> list[str]:

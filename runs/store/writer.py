@@ -24,7 +24,7 @@ Done = Callable[[Any, BaseException | None], None]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One piece of work on the connection."""
+    """One piece of work on the connection. It may be run a second time after its transaction was taken back."""
 
     work: Callable[[sqlite3.Connection], Any]
     lane: str
@@ -141,40 +141,34 @@ class Writer:
             else:
                 jobs[0].result = jobs[0].work(connection)
         except BaseException as error:  # whatever it is, those who wait must hear it and the thread must live
+            if len(jobs) > 1 and not is_fatal(error):
+                self._serve_each(connection, jobs)
+                return
             for job in jobs:
                 job.error = job.error or self._explain(error)
 
+    def _serve_each(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+        """One job of a group failed and all were taken back: give each a transaction of its own."""
+        for job in jobs:
+            if job.error is None:
+                self._serve(connection, [job])
+            if job.error is not None and job.future is None:
+                self._keep_unheard(job)
+
     def _commit(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
-        """All jobs in one transaction; one that fails takes back only its own part."""
+        """All jobs in one transaction, or none."""
         self._synchronise(connection, any(job.full for job in jobs))
         self._begin(connection)
         try:
             for job in jobs:
-                self._run(connection, job, alone=len(jobs) == 1)
+                job.error = self._blocked(job)
+                if job.error is None:
+                    job.result = job.work(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-
-    def _run(self, connection: sqlite3.Connection, job: Job, *, alone: bool) -> None:
-        if (heard := self._blocked(job)) is not None:
-            job.error = heard
-            return
-        if alone:
-            job.result = job.work(connection)
-            return
-        connection.execute("SAVEPOINT job")
-        try:
-            job.result = job.work(connection)
-        except Exception as error:
-            if is_fatal(error) or not connection.in_transaction:
-                raise
-            connection.execute("ROLLBACK TO job")
-            job.error = self._explain(error)
-            if job.future is None:
-                self._unheard.setdefault(job.lane, job.error)
-        connection.execute("RELEASE job")
 
     def _blocked(self, job: Job) -> BaseException | None:
         """The unheard error of the job's lane: whoever waits hears it now, a posted job is passed over."""
@@ -183,8 +177,13 @@ class Writer:
         with self._lock:
             return self._unheard.pop(job.lane, None) if job.future else self._unheard.get(job.lane)
 
+    def _keep_unheard(self, job: Job) -> None:
+        with self._lock:
+            if job.error is not None:
+                self._unheard.setdefault(job.lane, job.error)
+
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Take the write lock. SQLite waits for it itself; a few errors of a busy file come at once, though."""
+        """Take the write lock. SQLite waits for it; a few errors of a busy file come at once, though."""
         until = monotonic() + self._busy_s
         while True:
             try:
@@ -196,7 +195,7 @@ class Writer:
                 sleep(0.005)
 
     def _synchronise(self, connection: sqlite3.Connection, full: bool) -> None:
-        # In WAL mode a FULL commit syncs the whole log, so also every NORMAL commit before it; NORMAL syncs
+        # In WAL mode a FULL commit syncs the log, one file, so every NORMAL commit before it too; NORMAL syncs
         # nothing until the log is copied back (sqlite.org/pragma.html#pragma_synchronous, sqlite.org/wal.html).
         if full != self._full:
             connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
@@ -209,7 +208,7 @@ class Writer:
         waiting: defaultdict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
         for job in jobs:
             if job.future is None and job.error is not None:
-                self._unheard.setdefault(job.lane, job.error)
+                self._keep_unheard(job)
             elif job.loop is not None:
                 waiting[job.loop].append(job)
         with self._lock:

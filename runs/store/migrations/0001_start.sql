@@ -113,9 +113,9 @@ CREATE TABLE checkpoint (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (thread_id, ns, checkpoint_id)
 ) WITHOUT ROWID;
-CREATE INDEX checkpoint_run ON checkpoint (run_id) WHERE run_id IS NOT NULL;
 
--- One row per value that a channel ever had: `version` is an integer (or text, from a foreign saver).
+-- One tree a table and no other index below: each tree that a commit touches costs it a page.
+-- One row per value that a channel ever had, but for the small ones that lie in the checkpoint: `version` is an integer (or text, from a foreign saver).
 CREATE TABLE blob (
     thread_id TEXT NOT NULL,
     ns TEXT NOT NULL,
@@ -123,9 +123,9 @@ CREATE TABLE blob (
     version NOT NULL,
     type TEXT NOT NULL,
     data BLOB NOT NULL,
-    checksum INTEGER NOT NULL
-);
-CREATE UNIQUE INDEX blob_version ON blob (thread_id, ns, channel, version);
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (thread_id, ns, channel, version)
+) WITHOUT ROWID;
 
 CREATE TABLE pending_write (
     thread_id TEXT NOT NULL,
