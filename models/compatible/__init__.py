@@ -1,0 +1,1 @@
+"""Servers that speak chat completions: requests, strict reading, streams, retries, transports."""

@@ -1,0 +1,198 @@
+"""The aiohttp transport: one session per event loop, bounded bodies, no redirects, no key in any text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import orjson
+
+from ...core.errors import BackendError, BackendUnavailable
+from ..profiles import Profile, first_set
+from .failures import Rejection, Transient, failure_of
+from .limits import LIMITS
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A whole answer as it came."""
+
+    data: bytes
+    events: bool
+    """Whether it says that it is a stream of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An answer that has begun."""
+
+    events: bool
+    chunks: AsyncIterator[bytes]
+
+
+class Transport(Protocol):
+    """Carries requests to one server; failures are `Transient` or a BackendError."""
+
+    @property
+    def place(self) -> str:
+        """Where the model is: what its measurements are remembered under."""
+        ...
+
+    async def post(self, body: Mapping[str, Any]) -> Body:
+        """The whole answer to a chat completion."""
+        ...
+
+    def open(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Opened]:
+        """The answer as it comes."""
+        ...
+
+    async def get(self, path: str) -> bytes:
+        """The answer at a path below the base address."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections of the present event loop."""
+        ...
+
+
+class PerLoop:
+    """Something that belongs to an event loop, made on first use and closed when its loop ends.
+
+    An async generator holds it: `asyncio.run` finishes the generators of its loop, so nobody who
+    forgets `aclose` leaves a session open.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[Any, None]]]
+        self._held = WeakKeyDictionary()
+
+    async def get(self) -> Any:
+        """The one of the running loop."""
+        loop = asyncio.get_running_loop()
+        if held := self._held.get(loop):
+            return held[0]
+        keeper = self._keep()
+        thing = await anext(keeper)
+        self._held[loop] = (thing, keeper)
+        return thing
+
+    async def aclose(self) -> None:
+        """Close the one of the running loop."""
+        if held := self._held.pop(asyncio.get_running_loop(), None):
+            await held[1].aclose()
+
+    async def _keep(self) -> AsyncGenerator[Any, None]:
+        thing = self._make()
+        try:
+            yield thing
+        finally:
+            await thing.close()
+
+
+class AiohttpTransport:
+    """Requests to a compatible server.
+
+    Args:
+        model: How the model is named in errors.
+        address: Base address, `/v1` included.
+        profile: Whose key is sent, and how.
+        key: A key to use in place of the environment's.
+    """
+
+    def __init__(self, model: str, address: str, profile: Profile, *, key: str | None = None) -> None:
+        self._model, self._address, self._profile, self._key = model, address, profile, key
+        self._url = f"{address}/chat/completions"
+        self._sessions = PerLoop(self._session)
+
+    @property
+    def place(self) -> str:
+        """The base address."""
+        return self._address
+
+    async def post(self, body: Mapping[str, Any]) -> Body:
+        """The whole answer to a chat completion, at most `LIMITS.body_bytes` long."""
+        async with self._send("POST", self._url, orjson.dumps(body)) as response:
+            return Body(await self._read(response), "event-stream" in response.headers.get("content-type", ""))
+
+    @asynccontextmanager
+    async def open(self, body: Mapping[str, Any]) -> AsyncGenerator[Opened, None]:
+        """The answer as it comes."""
+        async with self._send("POST", self._url, orjson.dumps(body)) as response:
+            events = "event-stream" in response.headers.get("content-type", "")
+            yield Opened(events, self._chunks(response))
+
+    async def get(self, path: str) -> bytes:
+        """The answer at a path below the base address."""
+        async with self._send("GET", self._address + path, None) as response:
+            return await self._read(response)
+
+    async def aclose(self) -> None:
+        """Close the session of the present event loop."""
+        await self._sessions.aclose()
+
+    def _session(self) -> aiohttp.ClientSession:
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if key := self._key or first_set(self._profile.key_env) or self._profile.placeholder_key:
+            if not key.isascii() or not key.isprintable():
+                raise BackendUnavailable(self._model, "the key holds characters that a header cannot carry.")
+            name = self._profile.key_header
+            headers[name] = f"Bearer {key}" if name == "Authorization" else key
+        return aiohttp.ClientSession(
+            headers=headers,
+            connector=aiohttp.TCPConnector(limit=LIMITS.connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),  # the caller holds one deadline over all attempts
+            trust_env=urlsplit(self._address).hostname not in LOOPBACK,  # proxies, but never to this machine
+        )
+
+    @asynccontextmanager
+    async def _send(self, method: str, url: str, data: bytes | None) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        session: aiohttp.ClientSession = await self._sessions.get()
+        try:
+            async with session.request(method, url, data=data, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise await self._failure(response)
+                yield response
+        except (aiohttp.ClientError, OSError, EOFError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise Transient(self._unreachable(error)) from error
+
+    async def _failure(self, response: aiohttp.ClientResponse) -> BackendError | Transient:
+        body = await response.content.read(65_536)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return failure_of(self._model, Rejection(response.status, body, headers))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        length = response.content_length
+        if length is not None and length <= LIMITS.body_bytes:
+            return await response.read()
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > LIMITS.body_bytes:
+                raise BackendUnavailable(self._model, f"the server's answer is larger than {LIMITS.body_bytes} bytes.")
+        return b"".join(parts)
+
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        async for part in response.content.iter_any():
+            yield part
+
+    def _unreachable(self, error: Exception) -> BackendUnavailable:
+        place = urlsplit(self._address)
+        if isinstance(error, aiohttp.ClientConnectorError):
+            why = f"nothing answers at {place.scheme}://{place.netloc}. Is the server running?"
+        else:
+            why = f"the connection to {place.netloc} broke ({type(error).__name__})."
+        return BackendUnavailable(self._model, why)

@@ -1,0 +1,1 @@
+"""The embedded model: llama.cpp beside this process."""

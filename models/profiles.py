@@ -1,0 +1,168 @@
+"""The one table of providers: address, environment, what the server can do by its documentation.
+
+A row is all that a server of the usual wire needs. Environment variables are named here and read at
+use, never at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .base import Rung
+
+Transport = Literal["aiohttp", "sdk", "embedded", "scripted", "missing"]
+"""aiohttp: our own client. sdk: the openai SDK. missing: named here, not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a provider before it is asked."""
+
+    provider: str
+    transport: Transport = "aiohttp"
+    address: str | None = None
+    """Default base address, with the path under which `/chat/completions` lies."""
+    address_env: tuple[str, ...] = ()
+    key_env: tuple[str, ...] = ()
+    key_header: str = "Authorization"
+    """`Authorization` carries `Bearer KEY`; any other header the bare key."""
+    placeholder_key: str | None = None
+    """Sent when the server wants some key and none is set."""
+    more_ports: tuple[int, ...] = ()
+    """Other ports at which this server is found by default."""
+    owned_by: tuple[str, ...] = ()
+    """How the entries of its model listing name their owner; tells servers on one port apart."""
+    listing: str | None = "/models"
+    health: str | None = None
+    """Path from the root of the server that answers 200 when it is ready."""
+    structured: Rung = "json_schema"
+    tools: bool = True
+    reasoning: tuple[str, ...] = ("reasoning", "reasoning_content")
+    """Fields of a message that carry reasoning, in the order they are tried."""
+    max_tokens_field: str = "max_tokens"
+    hosted: bool = False
+    """A paid service: capable, no limits on strings, no probing."""
+    probed: bool = False
+    """Whether `capabilities()` measures the model behind it on first use."""
+
+
+_ROWS = (
+    Profile(
+        "openai",
+        "sdk",
+        address_env=("OPENAI_BASE_URL",),
+        key_env=("OPENAI_API_KEY",),
+        max_tokens_field="max_completion_tokens",
+        hosted=True,
+    ),
+    Profile(
+        "azure",
+        "sdk",
+        address_env=("AZURE_OPENAI_ENDPOINT",),
+        key_env=("AZURE_OPENAI_API_KEY",),
+        listing=None,
+        max_tokens_field="max_completion_tokens",
+        hosted=True,
+    ),
+    Profile("anthropic", "missing", key_env=("ANTHROPIC_API_KEY",), hosted=True),
+    Profile(
+        "vllm",
+        address="http://127.0.0.1:8000/v1",
+        address_env=("VLLM_BASE_URL",),
+        key_env=("VLLM_API_KEY",),
+        owned_by=("vllm",),
+        health="/health",
+        probed=True,
+    ),
+    Profile(
+        "ollama",
+        address="http://127.0.0.1:11434/v1",
+        address_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+        key_env=("OLLAMA_API_KEY",),
+        owned_by=("library",),
+        health="/api/version",
+        probed=True,
+    ),
+    Profile(
+        "llamacpp",
+        address="http://127.0.0.1:8080/v1",
+        address_env=("LLAMACPP_BASE_URL",),
+        key_env=("LLAMACPP_API_KEY", "LLAMA_API_KEY"),
+        more_ports=(9931,),
+        owned_by=("llamacpp",),
+        health="/health",
+        reasoning=("reasoning_content", "reasoning"),
+        probed=True,
+    ),
+    Profile(
+        "lmstudio",
+        address="http://127.0.0.1:1234/v1",
+        address_env=("LMSTUDIO_BASE_URL",),
+        key_env=("LMSTUDIO_API_KEY", "LM_API_TOKEN"),
+        reasoning=("reasoning_content", "reasoning"),
+        probed=True,
+    ),
+    Profile(
+        "tgi",
+        address="http://127.0.0.1:3000/v1",
+        address_env=("TGI_BASE_URL",),
+        key_env=("HF_TOKEN",),
+        health="/health",
+        structured="tool",
+        probed=True,
+    ),
+    Profile(
+        "llamafile",
+        address="http://127.0.0.1:8080/v1",
+        address_env=("LLAMAFILE_BASE_URL",),
+        owned_by=("llamafile",),
+        health="/health",
+        reasoning=("reasoning_content", "reasoning"),
+        probed=True,
+    ),
+    Profile(
+        "jan",
+        address="http://127.0.0.1:1337/v1",
+        address_env=("JAN_BASE_URL",),
+        key_env=("JAN_API_KEY",),
+        placeholder_key="jan",
+        probed=True,
+    ),
+    Profile(
+        "gpt4all",
+        address="http://127.0.0.1:4891/v1",
+        address_env=("GPT4ALL_BASE_URL",),
+        structured="prompt",
+        tools=False,
+        probed=True,
+    ),
+    Profile(
+        "litgpt",
+        address="http://127.0.0.1:8000/v1",
+        address_env=("LITGPT_BASE_URL",),
+        key_env=("LIT_SERVER_API_KEY",),
+        key_header="X-API-Key",
+        listing=None,
+        health="/health",
+        structured="prompt",
+        tools=False,
+        probed=True,
+    ),
+    Profile(
+        "openai-compatible",
+        address_env=("OPENAI_COMPATIBLE_BASE_URL", "OPENAI_BASE_URL"),
+        key_env=("OPENAI_COMPATIBLE_API_KEY", "OPENAI_API_KEY"),
+    ),
+    Profile("embedded", "embedded", health="/health", tools=False, probed=True),
+    Profile("scripted", "scripted"),
+)
+
+PROFILES: Mapping[str, Profile] = {row.provider: row for row in _ROWS}
+
+
+def first_set(names: tuple[str, ...]) -> str | None:
+    """The value of the first of these environment variables that is set and not empty."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)

@@ -1,0 +1,234 @@
+"""From a spec to a model: `model()` reads and checks, and makes clients only when they are used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.context import current_run
+from ..core.errors import BackendUnavailable, UnknownModel, nearest
+from ..core.settings import model_spec
+from .backend import Backend, Call
+from .base import Capabilities, Completion, Model, StreamEvent
+from .catalogue import Weights, catalogue, entry
+from .specs import Spec, address_of, parse_spec
+
+if TYPE_CHECKING:
+    import openai
+
+    from .compatible.backend import CompatibleModel
+
+DEFAULT_WEIGHTS = "smollm2"
+"""What `embedded` means without a name."""
+
+
+def model(
+    spec: str | Model | None = None,
+    *,
+    client: openai.AsyncOpenAI | None = None,
+    capabilities: Capabilities | None = None,
+) -> Model:
+    """The model that a spec names; no connection is made before it is used.
+
+    Args:
+        spec: `provider:model[@url]`, a Model (returned as it is), or None: then each call uses the model of
+            the run it belongs to, else `COLLEGIUM_MODEL`, else `embedded`.
+        client: An `openai.AsyncOpenAI` (or Azure) to send requests through.
+        capabilities: What the model can do, in place of the declared or measured.
+
+    Raises:
+        UnknownModel: The spec cannot be read, or names a provider that is not there yet.
+    """
+    if spec is None:
+        return RunModel()
+    if not isinstance(spec, str):
+        return spec
+    parsed = parse_spec(spec)
+    _refuse_missing(parsed)
+    return NamedModel(parsed, client=client, capabilities=capabilities)
+
+
+class _Handle(Backend):
+    """A model that is made when it is first called."""
+
+    def _model(self) -> Model:
+        raise NotImplementedError
+
+    async def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return await self._model().capabilities()
+
+    async def answer(self, call: Call) -> Completion[Any]:
+        """One whole answer."""
+        target = self._model()
+        if isinstance(target, Backend):
+            return await target.answer(call)
+        shared: dict[str, Any] = {"params": call.params, "timeout_s": call.timeout_s}
+        if call.output is not None:
+            return await target.complete(call.messages, output=call.output, **shared)
+        return await target.complete(call.messages, tools=call.tools, tool_choice=call.tool_choice, **shared)
+
+    async def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """The answer as it comes."""
+        events = self._model().stream(
+            call.messages,
+            tools=call.tools,
+            tool_choice=call.tool_choice,
+            params=call.params,
+            timeout_s=call.timeout_s,
+        )
+        async for event in events:
+            yield event
+
+
+class NamedModel(_Handle):
+    """The model behind one spec; its client is made at the first call."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        client: openai.AsyncOpenAI | None = None,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        self._parsed, self._client, self._capabilities = spec, client, capabilities
+        self._made: CompatibleModel | None = None
+
+    @property
+    def spec(self) -> str:
+        """What names this model."""
+        return str(self._parsed)
+
+    async def probe(self) -> Capabilities:
+        """Measure afresh what the model can do, and remember it.
+
+        Raises:
+            BackendUnavailable: The server does not answer.
+        """
+        return await self._model().probe()
+
+    async def aclose(self) -> None:
+        """Close connections; the embedded server ends."""
+        if self._made:
+            await self._made.aclose()
+
+    def _model(self) -> CompatibleModel:
+        if self._made is None:
+            self._made = _make(self._parsed, self._client, self._capabilities)
+        return self._made
+
+
+class RunModel(_Handle):
+    """Whatever model the present run was started with."""
+
+    @property
+    def spec(self) -> str:
+        """The spec that a call made now would use."""
+        chosen = self._chosen()
+        return chosen if isinstance(chosen, str) else chosen.spec
+
+    async def aclose(self) -> None:
+        """Nothing: the model belongs to the run, or to the process."""
+
+    def _chosen(self) -> str | Model:
+        run = current_run.get()
+        given = run.model_spec if run else None
+        if isinstance(given, Model):
+            return given
+        return given if isinstance(given, str) and given else model_spec()
+
+    def _model(self) -> Model:
+        chosen = self._chosen()
+        return shared_model(chosen) if isinstance(chosen, str) else chosen
+
+
+_shared: dict[str, Model] = {}
+
+
+def shared_model(spec: str) -> Model:
+    """The one model of this process for a spec, so that runs share its connections and its server.
+
+    Raises:
+        UnknownModel: The spec cannot be read.
+    """
+    if spec not in _shared:
+        _shared[spec] = model(spec)
+    return _shared[spec]
+
+
+async def close_shared() -> None:
+    """Close the connections that shared models hold in this event loop, and end embedded servers."""
+    for shared in list(_shared.values()):
+        await shared.aclose()
+
+
+def _refuse_missing(spec: Spec) -> None:
+    transport = spec.profile.transport
+    if transport == "missing":
+        raise UnknownModel(
+            str(spec),
+            f"the provider {spec.provider!r} is not there yet. Its models can be reached through a server that "
+            f"speaks chat completions: openai-compatible:{spec.model or 'NAME'}@URL.",
+        )
+    if transport == "scripted":
+        raise UnknownModel(
+            str(spec),
+            "a scripted model is handed over as an object: model=collegium.testing.ScriptedModel([...]).",
+        )
+
+
+def _make(spec: Spec, client: openai.AsyncOpenAI | None, capabilities: Capabilities | None) -> CompatibleModel:
+    from .compatible.backend import CompatibleModel  # aiohttp loads here, at the first call
+
+    if spec.provider == "embedded":
+        return _make_embedded(spec, capabilities)
+    if client is not None or spec.profile.transport == "sdk":
+        from .compatible.sdk import SdkTransport
+
+        sdk = SdkTransport(spec, client)
+        return CompatibleModel(str(spec), spec.model, spec.profile, sdk, capabilities=capabilities)
+    from .compatible.transport import AiohttpTransport
+
+    transport = AiohttpTransport(str(spec), address_of(spec), spec.profile)
+    return CompatibleModel(str(spec), spec.model, spec.profile, transport, capabilities=capabilities)
+
+
+def _make_embedded(spec: Spec, capabilities: Capabilities | None) -> CompatibleModel:
+    from .compatible.backend import CompatibleModel
+    from .embedded.process import shared_server
+    from .embedded.transport import EmbeddedTransport
+
+    weights = _weights(spec)
+    path = weights.folder / weights.files[0].name if weights else Path(spec.model).expanduser().resolve()
+    window = weights.context_tokens if weights else 4096
+    if weights and weights.level and capabilities is None:
+        capabilities = Capabilities(weights.level, tools=False, context_tokens=window)
+    transport = EmbeddedTransport(str(spec), shared_server(path, str(spec), window))
+    name = weights.name if weights else path.stem
+    return CompatibleModel(str(spec), name, spec.profile, transport, capabilities=capabilities)
+
+
+def _weights(spec: Spec) -> Weights | None:
+    """The catalogue's entry, or None for a GGUF file by path; either way the file is there.
+
+    Raises:
+        UnknownModel: There is no such entry or file.
+        BackendUnavailable: The entry was not pulled yet.
+    """
+    if spec.model.endswith(".gguf") or "/" in spec.model:
+        if not Path(spec.model).expanduser().is_file():
+            raise UnknownModel(str(spec), f"there is no file {spec.model!r}.")
+        return None
+    name = spec.model or DEFAULT_WEIGHTS
+    models = [weights.name for weights in catalogue().values() if weights.kind == "model"]
+    if name not in models:
+        raise UnknownModel(str(spec), f"{name!r} is no embedded model and no .gguf file. {nearest(name, models)}")
+    weights = entry(name)
+    if not weights.installed:
+        raise BackendUnavailable(
+            str(spec),
+            f"its weights are not on this machine. Get them once with `collegium models pull {name}` "
+            f"({weights.download // 1_000_000} MB), or choose another model with --model or COLLEGIUM_MODEL.",
+        )
+    return weights
