@@ -83,13 +83,10 @@ async def advance(engine: Engine, run_id: str, control: RunControl | None = None
     """
     outcome = Outcome("again")
     while outcome.end == "again":
-        stored = await engine.store.read(lambda conn: runs.get(conn, run_id))
-        target = engine.registry.of(stored)
-        now = engine.clock.now()
-        epoch = await engine.store.write(partial(runs.claim, run_id=run_id, worker_id=engine.worker_id, now=now))
-        if epoch is None:
+        claimed = await engine.store.write(partial(_claim, engine=engine, run_id=run_id))
+        if claimed is None:
             return Outcome("idle")
-        row = replace(stored, epoch=epoch, status="running")
+        row, target = claimed
         lease = Lease(engine, row, target, await _scope(engine, row, target), control or RunControl())
         token = current_run.set(lease.scope)
         current_node.set(None)
@@ -99,6 +96,13 @@ async def advance(engine: Engine, run_id: str, control: RunControl | None = None
         finally:
             current_run.reset(token)
     return outcome
+
+
+def _claim(conn: Connection, engine: Engine, run_id: str) -> tuple[RunRow, Target] | None:
+    row = runs.get(conn, run_id)
+    target = engine.registry.of(row)
+    epoch = runs.claim(conn, run_id, engine.worker_id, engine.clock.now())
+    return None if epoch is None else (replace(row, epoch=epoch, status="running"), target)
 
 
 async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:

@@ -353,6 +353,8 @@ class Runner:
         run = await self._store.read(lambda conn: runs.get(conn, row.run_id))
         target = self._target(run)
         if row.state == "pending":
+            if target:
+                self._engine.registry.of(run)
             tool = target.tools.get(str(row.payload.get("tool"))) if target else None
             decision = checked(row, decision, tool)
         body, now = decision_to_json(decision), self._engine.clock.now()
@@ -365,7 +367,6 @@ class Runner:
     async def _after_answer(self, run_id: str, target: Target | None) -> Run[Any]:
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
         if row.status == "queued" and target is not None and not await self._served_elsewhere(row.graph):
-            self._engine.registry.of(row)
             self._mine.add(run_id)
             self._spawn(run_id)
             return await self.wait(run_id)

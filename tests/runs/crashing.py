@@ -10,9 +10,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from langgraph.graph import START, StateGraph
+
 from collegium.runs import Approve, Happened, NotHappened, Retry, Runner, call_tool
 from collegium.tools import tool
-from langgraph.graph import START, StateGraph
 
 Point = Literal["never", "before_intent", "after_intent", "after_effect", "after_result"]
 Answer = Literal["", "approve", "happened", "not_happened", "retry"]
@@ -76,7 +77,7 @@ async def act(state: Work) -> Work:
 
 
 def build() -> StateGraph[Any, Any, Any, Any]:
-    graph = StateGraph(Work)
+    graph: Any = StateGraph(Work)
     graph.add_node("act", act)
     graph.add_edge(START, "act")
     return graph

@@ -7,6 +7,10 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import interrupt
+from pydantic import BaseModel
+
 from collegium.core.errors import (
     AlreadyDecided,
     InvalidDecision,
@@ -18,9 +22,6 @@ from collegium.core.errors import (
     UnknownRun,
 )
 from collegium.runs import Approve, Budget, Edit, Reject, Respond, Runner
-from langgraph.graph import END, START, StateGraph
-from langgraph.types import interrupt
-from pydantic import BaseModel
 
 
 class Log(TypedDict, total=False):
@@ -40,7 +41,7 @@ async def question(state: Log) -> Log:
 
 
 def asking() -> Any:
-    graph = StateGraph(Log)
+    graph: Any = StateGraph(Log)
     graph.add_node("before", step("before"))
     graph.add_node("ask", question)
     graph.add_node("after", step("after"))
@@ -122,7 +123,7 @@ async def test_two_runs_started_at_once_on_one_thread_give_one_run_and_one_refus
 
 
 async def test_a_plain_graph_goes_on_with_its_thread_as_in_langgraph(url: str) -> None:
-    graph = StateGraph(Log)
+    graph: Any = StateGraph(Log)
     graph.add_node("say", step("said"))
     graph.add_edge(START, "say")
     async with Runner(url, graphs=[graph]) as runner:
@@ -165,7 +166,7 @@ async def test_a_failing_node_fails_the_run_and_resume_tries_again_from_there(ur
             raise ValueError("the disk is on fire")
         return {"log": ["survived"]}
 
-    graph = StateGraph(Log)
+    graph: Any = StateGraph(Log)
     graph.add_node("before", step("before"))
     graph.add_node("fragile", fragile)
     graph.add_edge(START, "before")
@@ -205,7 +206,7 @@ async def test_cancelling_stops_a_node_at_work(url: str) -> None:
             stopped.set()
         return {}
 
-    graph = StateGraph(Log)
+    graph: Any = StateGraph(Log)
     graph.add_node("long", long)
     graph.add_edge(START, "long")
     async with Runner(url, graphs=[graph]) as runner:
@@ -225,7 +226,7 @@ async def test_closing_drains_and_the_next_runner_finishes_by_itself(url: str) -
         return {"log": ["slow"]}
 
     def graph() -> Any:
-        made = StateGraph(Log)
+        made: Any = StateGraph(Log)
         made.add_node("slow", slow)
         made.add_node("after", step("after"))
         made.add_edge(START, "slow")
@@ -245,7 +246,7 @@ async def test_closing_drains_and_the_next_runner_finishes_by_itself(url: str) -
 
 
 async def test_an_endless_loop_ends_at_the_step_limit_with_advice(url: str) -> None:
-    graph = StateGraph(Log)
+    graph: Any = StateGraph(Log)
     graph.add_node("a", step("a"))
     graph.add_edge(START, "a")
     graph.add_conditional_edges("a", lambda state: "a", ["a"])  # pyright: ignore[reportUnknownLambdaType]
@@ -265,7 +266,7 @@ async def test_a_wrong_last_write_of_a_plain_pydantic_graph_fails_the_run(url: s
     async def wrong(state: Strict) -> dict[str, Any]:
         return {"n": "many"}
 
-    graph = StateGraph(Strict)
+    graph: Any = StateGraph(Strict)
     graph.add_node("wrong", wrong)
     graph.add_edge(START, "wrong")
     async with Runner(url, graphs=[graph]) as runner:
@@ -308,7 +309,7 @@ async def test_parallel_questions_wait_together_and_each_gets_its_own_answer(url
 
         return node
 
-    graph = StateGraph(Pair)
+    graph: Any = StateGraph(Pair)
     for name in ("a", "b"):
         graph.add_node(name, ask(name))
         graph.add_edge(START, name)
@@ -330,7 +331,7 @@ async def test_questions_in_sequence_in_one_node_are_not_mixed_up(url: str) -> N
     async def both(state: Two) -> Two:
         return {"first": interrupt("refund?"), "second": interrupt("delete?")}
 
-    graph = StateGraph(Two)
+    graph: Any = StateGraph(Two)
     graph.add_node("both", both)
     graph.add_edge(START, "both")
     async with Runner(url, graphs=[graph]) as runner:
