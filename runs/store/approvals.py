@@ -58,7 +58,7 @@ def inbox(
     return _fetch(
         conn,
         "WHERE state='pending' AND (:now IS NULL OR expires_at IS NULL OR expires_at > :now)"
-        " AND (:run IS NULL OR run_id = :run) ORDER BY created_at, approval_id LIMIT :limit",
+        " AND (:run IS NULL OR run_id = :run) ORDER BY created_at, rowid LIMIT :limit",
         now=stamp(now) if now else None,
         run=run_id,
         limit=limit,

@@ -205,6 +205,7 @@ def drop_blobs(conn: sqlite3.Connection, thread_id: str, keep: set[tuple[str, st
 
 
 def _verified(key: Key, row: tuple[str, int, str, str, str, bytes, int]) -> Write:
-    *flat, seal = row
-    verify(seal, *key, *flat, what=f"write {row[1]} of task {row[0]} on checkpoint {key.checkpoint_id}")
-    return Write(row[0], row[1], row[2], row[3], (row[4], row[5]))
+    task_id, idx, task_path, channel, kind, data, seal = row
+    what = f"write {idx} of task {task_id} on checkpoint {key.checkpoint_id}"
+    verify(seal, *key, task_id, idx, task_path, channel, kind, data, what=what)
+    return Write(task_id, idx, task_path, channel, (kind, data))

@@ -105,6 +105,6 @@ def _from_sql(name: str, value: Any) -> Any:
     if name in _TIMES:
         return datetime.fromisoformat(value)
     if name in _JSON:
-        read = json.loads(value)
+        read: list[Any] | dict[str, Any] = json.loads(value)
         return tuple(read) if isinstance(read, list) else read
     return bool(value) if name == "serving" else value

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from ...core.errors import StoreUnavailable
+from ...core.errors import StoreError, StoreUnavailable
 from .schema import open_file, open_memory, open_reader
 from .writer import Job, Writer
 
@@ -42,6 +42,7 @@ class Store:
         """The file; None for a store in memory."""
         self._busy_s = busy_s
         self._writer: Writer | None = None
+        self._opened: Future[None] = Future()
         self._reader: Writer | None = None
 
     @property
@@ -52,7 +53,7 @@ class Store:
     @property
     def is_open(self) -> bool:
         """True between `open` and `close`."""
-        return self._writer is not None
+        return self._writer is not None and self._opened.done() and self._opened.exception() is None
 
     async def open(self) -> None:
         """Open the file, made or brought up to date where needed. Opening twice changes nothing.
@@ -61,23 +62,17 @@ class Store:
             StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked
                 or newer.
         """
-        if self._writer is None:
-            writer, opened = self._start()
-            await asyncio.wrap_future(opened)
-            self._writer = writer
+        await asyncio.wrap_future(self._start())
 
     def open_now(self) -> None:
         """`open` for code without an event loop; blocks."""
-        if self._writer is None:
-            writer, opened = self._start()
-            opened.result()
-            self._writer = writer
+        self._start().result()
 
     async def close(self) -> None:
         """Finish what is queued and let go of the file. Closing twice changes nothing.
 
         Raises:
-            CollegiumError: A posted job had failed and nobody had heard of it.
+            StoreError: A posted job could not be stored and nobody had heard of it.
         """
         await asyncio.to_thread(self.close_now)
 
@@ -89,8 +84,9 @@ class Store:
             if thread is not None:
                 thread.stop()
                 thread.join()
-        if writer is not None and (error := writer.unheard()) is not None:
-            raise error
+        while writer is not None and (error := writer.unheard()) is not None:
+            if isinstance(error, StoreError):
+                raise error
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
         """Run `work` in one transaction that takes the write lock first, and return what it returns.
@@ -171,10 +167,13 @@ class Store:
         self._writing().put(Job(_nothing, _BARRIER, False, False, loop, future))
         await future
 
-    def _start(self) -> tuple[Writer, Future[None]]:
-        path = self.path
-        writer = Writer(self.name, lambda: open_file(path, self._busy_s) if path else open_memory(), self._busy_s)
-        return writer, writer.start()
+    def _start(self) -> Future[None]:
+        """Start the writer, unless it runs; the future tells when the file is open, or why it is not."""
+        if self._writer is None or (self._opened.done() and self._opened.exception() is not None):
+            path, busy_s = self.path, self._busy_s
+            self._writer = Writer(self.name, lambda: open_file(path, busy_s) if path else open_memory(), busy_s)
+            self._opened = self._writer.start()
+        return self._opened
 
     def _writing(self) -> Writer:
         if self._writer is None:

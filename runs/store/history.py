@@ -22,6 +22,8 @@ _DELTA = "counters_since_delta_snapshot"
 _SMALL = 64
 """Characters up to which text lies in the checkpoint itself."""
 
+_PLAIN = (bool, float, type(None))
+
 _PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_REPLACE_SURROGATES
 
 
@@ -73,12 +75,11 @@ class Trail:
 
 def is_small(value: Any) -> bool:
     """True for what costs less inside each checkpoint than as a row of its own: None, numbers, short text."""
-    kind = type(value)
-    if kind is str:
-        return len(value) <= _SMALL
-    if kind is int:
+    if isinstance(value, bool | float) or value is None:
+        return type(value) in _PLAIN
+    if type(value) is int:
         return -(2**63) <= value < 2**63
-    return value is None or kind is bool or kind is float
+    return type(value) is str and len(value) <= _SMALL
 
 
 def pack_body(

@@ -82,7 +82,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         """
         view = copy.copy(self)
         view._scope = Scope(run_id, epoch, fresh)
-        view._lane = run_id
+        view._lane = f"{run_id}/{epoch}"
         return view
 
     @property
@@ -141,7 +141,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> tuple[Key, Callable[[sqlite3.Connection], None]]:
-        place = config["configurable"]
+        place = _place(config)
         key = Key(str(place["thread_id"]), place.get("checkpoint_ns", ""), checkpoint["id"])
         parent_id = cast("str | None", place.get("checkpoint_id"))
         known = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
@@ -267,13 +267,13 @@ class StoreSaver(BaseCheckpointSaver[int]):
         return work
 
     def _search(self, config: RunnableConfig | None, before: RunnableConfig | None) -> Search:
-        place: dict[str, Any] = config["configurable"] if config else {}
+        place = _place(config) if config else {}
         thread_id = place.get("thread_id")
         return Search(
             thread_id=None if thread_id is None else str(thread_id),
             ns=place.get("checkpoint_ns"),
             checkpoint_id=place.get("checkpoint_id"),
-            before_id=before["configurable"].get("checkpoint_id") if before else None,
+            before_id=_place(before).get("checkpoint_id") if before else None,
             run_id=self._visible(),
         )
 
@@ -360,8 +360,12 @@ class StoreSaver(BaseCheckpointSaver[int]):
         return cast("StoreSaver", super().with_allowlist(extra_allowlist))
 
 
+def _place(config: RunnableConfig) -> dict[str, Any]:
+    return config.get("configurable", {})
+
+
 def _key(config: RunnableConfig) -> Key:
-    place = config["configurable"]
+    place = _place(config)
     return Key(str(place["thread_id"]), place.get("checkpoint_ns", ""), str(place["checkpoint_id"]))
 
 
@@ -376,7 +380,7 @@ def _config(key: Key) -> RunnableConfig:
 
 
 def _record(conn: sqlite3.Connection, config: RunnableConfig, run_id: str | None) -> Record | None:
-    place = config["configurable"]
+    place = _place(config)
     if place.get("checkpoint_id"):
         return checkpoints.get(conn, _key(config), run_id)
     return checkpoints.latest(conn, str(place["thread_id"]), place.get("checkpoint_ns", ""), run_id)

@@ -23,7 +23,7 @@ _MAGIC = b"SQLite format 3\0"
 
 def migrations() -> list[tuple[int, str]]:
     """Version and SQL text of every migration, in order."""
-    folder = files(__package__) / "migrations"
+    folder = files(__name__.rpartition(".")[0]) / "migrations"
     texts = [(entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return sorted((int(name.split("_", 1)[0]), text) for name, text in texts)
 
@@ -158,7 +158,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, name: str, newest: int) -> int:
-    (have,) = connection.execute("PRAGMA user_version").fetchone()
+    have: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if have > newest:
         raise StoreUnavailable(
             name,

@@ -33,7 +33,7 @@ _encode_known = cast(
     "Callable[[Any], Any]",
     jsonplus._msgpack_default,  # pyright: ignore[reportPrivateUsage]  # LangGraph's wire form of each type
 )
-_PACK = cast("int", jsonplus._option)  # pyright: ignore[reportPrivateUsage]  # and its options
+_PACK = jsonplus._option  # pyright: ignore[reportPrivateUsage]  # and its options
 _UNPACK = ormsgpack.OPT_NON_STR_KEYS
 
 

@@ -54,6 +54,7 @@ class Writer:
     def start(self) -> Future[None]:
         """Open the connection in the thread; the future tells how that went."""
         self._opened: Future[None] = Future()
+        self._opened.set_running_or_notify_cancel()  # a caller that is cancelled does not stop the opening
         self._thread.start()
         return self._opened
 
@@ -143,17 +144,23 @@ class Writer:
         except BaseException as error:  # whatever it is, those who wait must hear it and the thread must live
             if len(jobs) > 1 and not is_fatal(error):
                 self._serve_each(connection, jobs)
-                return
-            for job in jobs:
-                job.error = job.error or self._explain(error)
+            else:
+                self._fail(jobs, self._explain(error))
 
     def _serve_each(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
         """One job of a group failed and all were taken back: give each a transaction of its own."""
         for job in jobs:
             if job.error is None:
                 self._serve(connection, [job])
-            if job.error is not None and job.future is None:
-                self._keep_unheard(job)
+
+    def _fail(self, jobs: list[Job], error: BaseException) -> None:
+        """Give the jobs this error, and keep it for lanes in which nobody waits for one of them."""
+        told = {job.lane for job in jobs if job.future is not None}
+        for job in jobs:
+            job.error = job.error or error
+            if job.lane not in told:
+                with self._lock:
+                    self._unheard.setdefault(job.lane, job.error)
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
         """All jobs in one transaction, or none."""
@@ -176,11 +183,6 @@ class Writer:
             return None
         with self._lock:
             return self._unheard.pop(job.lane, None) if job.future else self._unheard.get(job.lane)
-
-    def _keep_unheard(self, job: Job) -> None:
-        with self._lock:
-            if job.error is not None:
-                self._unheard.setdefault(job.lane, job.error)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Take the write lock. SQLite waits for it; a few errors of a busy file come at once, though."""
@@ -207,9 +209,7 @@ class Writer:
     def _settle(self, jobs: list[Job]) -> None:
         waiting: defaultdict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
         for job in jobs:
-            if job.future is None and job.error is not None:
-                self._keep_unheard(job)
-            elif job.loop is not None:
+            if job.loop is not None:
                 waiting[job.loop].append(job)
         with self._lock:
             self._unsettled -= len(jobs)
