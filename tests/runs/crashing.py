@@ -104,7 +104,7 @@ async def recover(folder: str, answer: Answer) -> dict[str, Any]:
                 "retry": Retry("ada"),
             }[answer]
             run = await run.answer(run.approvals[0].id, decision)
-        return {"status": run.status, "kinds": kinds, "said": (run.state or {}).get("said")}
+        return {"status": run.status, "kinds": kinds, "said": run.state.get("said") if run.state else None}
 
 
 def child(work: str, folder: str, answer: Answer, out: Connection) -> None:

@@ -128,7 +128,8 @@ async def test_a_plain_graph_goes_on_with_its_thread_as_in_langgraph(url: str) -
     graph.add_edge(START, "say")
     async with Runner(url, graphs=[graph]) as runner:
         for turn in range(3):
-            run = await (await runner.start(graph, {"log": [f"turn {turn}"]}, thread_id="t")).wait()
+            await (await runner.start(graph, {"log": [f"turn {turn}"]}, thread_id="t")).wait()
+        run = await runner.get((await runner.runs())[0].run_id)
         assert run.state["log"] == ["turn 0", "said", "turn 1", "said", "turn 2", "said"]
 
 
