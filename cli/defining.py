@@ -36,10 +36,9 @@ def findings_of(target_text: str) -> list[Finding]:
     from ..graphs import check as check_graph
     from ..graphs import collecting
 
-    with collecting() as collected:
+    with collecting():
         graph = load_target(parse_target(target_text))
-    findings = check_graph(graph)
-    return [*(finding for finding in collected if finding not in findings), *findings]
+    return check_graph(graph)
 
 
 def draw(target_text: str, *, mermaid: bool, svg: Path | None, as_json: bool) -> int:

@@ -245,4 +245,4 @@ def _line(node: NodeLine) -> Text:
 
     mark, style = _MARKS[node.state]
     name = node.path.rpartition("/")[2]
-    return Text.assemble((mark, style), " ", (one_line(name), "bold"), "  ", (one_line(node.facts()), "dim"))
+    return Text.assemble((mark, style), " ", (one_line(name), "bold"), (f"  {node.facts()}", "dim"))

@@ -64,7 +64,7 @@ async def _ingest(paths: Sequence[Path], into: str, console: Console) -> IngestR
     index = Index(into)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with Bar(*columns, console=console, transient=True) as bar:
+        with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("reading", total=None)
 
             def tell(text: str, done: int, total: int) -> None:
