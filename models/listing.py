@@ -6,7 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
+
+from ._json import as_list, as_object
 
 _PASSING = frozenset({"created", "permission", "loaded_at", "expires_at", "ttl", "state"})
 """Fields of an entry that change without the model changing."""
@@ -44,15 +46,12 @@ class Listing:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Listing:
         """The listing in a server's answer; entries of another shape are left out."""
-        items = data.get("data")
-        if not isinstance(items, list):
-            return cls()
-        found = [_entry(item) for item in cast("list[Any]", items)[:_MOST]]
+        found = [_entry(item) for item in as_list(data.get("data"))[:_MOST]]
         return cls(tuple(entry for entry in found if entry is not None))
 
 
 def _entry(item: Any) -> Entry | None:
-    fields = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+    fields = as_object(item)
     name = fields.get("id")
     if not isinstance(name, str) or not name:
         return None
@@ -68,6 +67,6 @@ def _entry(item: Any) -> Entry | None:
 
 def _window(fields: Mapping[str, Any]) -> int | None:
     meta = fields.get("meta")
-    inner = cast("dict[str, Any]", meta) if isinstance(meta, dict) else {}
+    inner = as_object(meta)
     values = [*(fields.get(name) for name in _WINDOWS), inner.get("n_ctx"), inner.get("n_ctx_train")]
     return next((v for v in values if isinstance(v, int) and v > 0), None)

@@ -63,9 +63,9 @@ _QUIZ = (
         "07:15",
     ),
     _Item(
-        "Glaze the tiles twice. The first coat needs nine hours to dry, the second needs only four.",
+        "Glaze the tiles twice. The first coat needs 9 hours to dry, the second needs only 4.",
         "How long does the second coat need to dry?",
-        "four",
+        "4",
     ),
     _Item(
         "Before the merger Okafor led sales and Lindqvist led research. Afterwards Okafor led both.",

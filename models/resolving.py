@@ -64,10 +64,15 @@ class _Handle(Backend):
         target = self._model()
         if isinstance(target, Backend):
             return await target.answer(call)
-        shared: dict[str, Any] = {"params": call.params, "timeout_s": call.timeout_s}
+        messages, params, timeout_s = call.messages, call.params, call.timeout_s
         if call.output is not None:
-            return await target.complete(call.messages, output=call.output, **shared)
-        return await target.complete(call.messages, tools=call.tools, tool_choice=call.tool_choice, **shared)
+            filled: Completion[Any] = await target.complete(
+                messages, output=call.output, params=params, timeout_s=timeout_s
+            )
+            return filled
+        return await target.complete(
+            messages, tools=call.tools, tool_choice=call.tool_choice, params=params, timeout_s=timeout_s
+        )
 
     async def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """The answer as it comes."""

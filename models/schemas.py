@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.ids import digest
+from ._json import as_list, as_object
 
 _DROPPED = frozenset({"title", "default", "examples", "discriminator", "uniqueItems", "deprecated"})
 """Keywords that guide no decoder, or that strict servers refuse; pydantic still checks what they say."""
@@ -80,7 +81,7 @@ class Schema:
         except (ValueError, RecursionError):
             return self.adapter.validate_json(text)
         if isinstance(data, dict) and "value" in data:
-            data = cast("dict[str, Any]", data)["value"]
+            data = as_object(data)["value"]
         return self.adapter.validate_json(json.dumps(data))
 
     def _search(self, text: str, first: ValidationError) -> Any:
@@ -142,14 +143,14 @@ def problems(error: ValidationError, most: int = 3) -> str:
 def _wire(node: Any, bounds: Bounds | None, inside: bool) -> Any:
     """The node with closed objects, bounded strings and lists, and without what servers stumble over."""
     if isinstance(node, list):
-        return [_wire(item, bounds, inside) for item in cast("list[Any]", node)]
+        return [_wire(item, bounds, inside) for item in as_list(node)]
     if not isinstance(node, dict):
         return node
     made: dict[str, Any] = {}
-    inside = inside or cast("dict[str, Any]", node).get("type") == "array"
-    for key, value in cast("dict[str, Any]", node).items():
+    inside = inside or as_object(node).get("type") == "array"
+    for key, value in as_object(node).items():
         if key in ("properties", "$defs") and isinstance(value, dict):
-            parts = cast("dict[str, Any]", value)
+            parts = as_object(value)
             made[key] = {name: _wire(part, bounds, inside) for name, part in parts.items()}
         elif key in ("enum", "const", "required"):
             made[key] = value
@@ -191,20 +192,20 @@ def _is_object(drawn: Mapping[str, Any]) -> bool:
 
 def _is_closed(node: Any) -> bool:
     if isinstance(node, dict):
-        fields = cast("dict[str, Any]", node)
+        fields = as_object(node)
         if fields.get("type") == "object" and fields.get("additionalProperties") is not False:
             return False
         return all(map(_is_closed, fields.values()))
-    return all(map(_is_closed, cast("list[Any]", node))) if isinstance(node, list) else True
+    return all(map(_is_closed, as_list(node))) if isinstance(node, list) else True
 
 
 def _reaches(value: Any, bounds: Bounds) -> bool:
     if isinstance(value, str):
         return len(value) in (bounds.text, bounds.inner_text)
     if isinstance(value, dict):
-        return any(_reaches(v, bounds) for v in cast("dict[str, Any]", value).values())
+        return any(_reaches(v, bounds) for v in as_object(value).values())
     if isinstance(value, list):
-        items = cast("list[Any]", value)
+        items = as_list(value)
         return len(items) == bounds.items or any(_reaches(v, bounds) for v in items)
     return False
 

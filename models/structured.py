@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ..core.errors import BackendRejected, InvalidOutput, OutputTruncated
 from ..core.messages import Message, ToolSpec, Usage, assistant, user
 from .backend import Call
-from .base import Completion, Level, Rung
+from .base import Completion, FinishReason, Level, Rung
 from .schemas import NARROW, WIDE, Bounds, Schema, problems, schema_of
 
 RUNGS: Final[tuple[Rung, ...]] = ("json_schema", "tool", "json_object", "prompt")
@@ -118,7 +118,7 @@ class _Attempt:
         return completion, named[0] if named else completion.text
 
     def _done(self, completion: Completion[None], text: str, value: Any, cut: bool) -> Completion[Any]:
-        reason = "length" if cut else "stop"
+        reason: FinishReason = "length" if cut else "stop"
         return replace(
             completion,
             text=text,

@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from ...core.errors import BackendError, BackendRejected, BackendUnavailable, UnknownModel
+from .._json import as_object
 from ..structured import FormatRefused
 from .limits import LIMITS
 
@@ -73,7 +74,7 @@ def failure_of(model: str, rejection: Rejection) -> BackendError | Transient:
         return Transient(BackendUnavailable(model, text), retry_after_s(rejection.headers))
     if status == 404:
         return _not_found(model, said, text)
-    if status in (400, 415, 422, 501) and "context" not in said.code and "context" not in said.message.lower():
+    if status in (400, 415, 422) and _ABOUT_FORM.search(said.message):
         return FormatRefused(model, text)
     return BackendRejected(model, text)
 
@@ -109,7 +110,7 @@ def said_in(body: bytes) -> ServerError:
         text = body.decode("utf-8", "replace").strip()
         return ServerError("" if text.startswith("<") else _short(text))
     if isinstance(data, dict):
-        fields = cast("dict[str, Any]", data)
+        fields = as_object(data)
         return _read_error(fields.get("error", fields))
     return ServerError(_short(str(data)))
 
@@ -117,7 +118,7 @@ def said_in(body: bytes) -> ServerError:
 def _read_error(error: Any) -> ServerError:
     if not isinstance(error, dict):
         return ServerError(_short(str(error or "")))
-    fields = cast("dict[str, Any]", error)
+    fields = as_object(error)
     code = fields.get("code")
     words = " ".join(str(fields.get(name) or "") for name in ("code", "type"))
     message = fields.get("message") or fields.get("detail") or ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import orjson
 
 from ...core.errors import BackendError, BackendUnavailable, OutputRefused, OutputTruncated
 from ...core.messages import ToolCall, ToolSpec, Usage
+from .._json import as_list, as_object
 from ..base import Completion, FinishReason
 from .failures import Transient, failure_in_body
 from .limits import LIMITS
@@ -54,7 +55,7 @@ class Reader:
             raise Transient(BackendUnavailable(self.model, f"the server's answer {what}.")) from error
         if not isinstance(data, dict):
             raise self.odd(f"is a JSON {type(data).__name__}, not an object")
-        return cast("dict[str, Any]", data)
+        return as_object(data)
 
     def read(self, data: dict[str, Any], asked: int, tools: Sequence[ToolSpec] = ()) -> Completion[None]:
         """The completion in a server's answer.
@@ -73,7 +74,7 @@ class Reader:
         message = choice.get("message")
         if not isinstance(message, dict):
             raise self.odd("has no message in its first choice")
-        fields = cast("dict[str, Any]", message)
+        fields = as_object(message)
         text, thought = self.split(self.content(fields.get("content")))
         calls = self.tool_calls(fields.get("tool_calls"))
         return self.finish(
@@ -136,7 +137,7 @@ class Reader:
         if content is None:
             return ""
         if isinstance(content, list):
-            parts = cast("list[Any]", content)
+            parts = as_list(content)
             content = "".join(_part_text(part) for part in parts)
         if not isinstance(content, str):
             raise self.odd(f"has content of type {type(content).__name__}")
@@ -168,7 +169,7 @@ class Reader:
             return ()
         if not isinstance(calls, list):
             raise self.odd("has tool_calls that are not a list")
-        items = cast("list[Any]", calls)
+        items = as_list(calls)
         if len(items) > LIMITS.tool_calls:
             raise self.odd(f"proposes {len(items)} tool calls; at most {LIMITS.tool_calls} are read")
         seen: set[str] = set()
@@ -184,15 +185,15 @@ class Reader:
             raise failure_in_body(self.model, data)
         if not isinstance(choices, list) or not choices:
             raise self.odd("has no choices")
-        first: Any = cast("list[Any]", choices)[0]
+        first: Any = as_list(choices)[0]
         if not isinstance(first, dict):
             raise self.odd("has a choice that is not an object")
-        return cast("dict[str, Any]", first)
+        return as_object(first)
 
     def _tool_call(self, item: Any, number: int, seen: set[str]) -> ToolCall:
-        fields = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+        fields = as_object(item)
         function = fields.get("function")
-        parts = cast("dict[str, Any]", function) if isinstance(function, dict) else {}
+        parts = as_object(function)
         name, arguments = parts.get("name"), parts.get("arguments")
         if not isinstance(name, str) or not name:
             raise self.odd("proposes a tool call without a name")
@@ -216,7 +217,7 @@ def unique_id(given: Any, number: int, seen: set[str]) -> str:
 
 def read_usage(usage: Any, asked: int, said: int) -> Usage:
     """Tokens as the server counts them; estimated from the characters where it does not, or wrongly."""
-    fields = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    fields = as_object(usage)
     counted_in, counted_out = _count(fields.get("prompt_tokens")), _count(fields.get("completion_tokens"))
     return Usage(
         input_tokens=-(-asked // _CHARACTERS_A_TOKEN) if counted_in is None else counted_in,
@@ -242,7 +243,7 @@ def written_call(text: str, tools: Sequence[ToolSpec]) -> ToolCall | None:
         return None
     if not isinstance(data, dict):
         return None
-    fields = cast("dict[str, Any]", data)
+    fields = as_object(data)
     name, arguments = fields.get("name"), fields.get("arguments", fields.get("parameters"))
     if not isinstance(arguments, dict) or name not in {tool["name"] for tool in tools}:
         return None
@@ -252,7 +253,7 @@ def written_call(text: str, tools: Sequence[ToolSpec]) -> ToolCall | None:
 def _part_text(part: Any) -> str:
     if isinstance(part, str):
         return part
-    fields = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+    fields = as_object(part)
     text = fields.get("text")
     return text if isinstance(text, str) and fields.get("type", "text") in ("text", "output_text") else ""
 
@@ -262,5 +263,5 @@ def _count(value: Any) -> int | None:
 
 
 def _detail(details: Any, name: str) -> int:
-    fields = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
+    fields = as_object(details)
     return _count(fields.get(name)) or 0

@@ -59,6 +59,7 @@ async def _again(
     def too_late(state: RetryCallState) -> bool:
         return (state.upcoming_sleep or 0.0) >= time_left()
 
+    tried_out = stop_after_attempt(attempts)
     failures = iter((first,))
 
     async def next_try() -> T:
@@ -69,7 +70,7 @@ async def _again(
     retrying = AsyncRetrying(
         sleep=sleep,
         wait=wait,
-        stop=stop_after_attempt(attempts) | too_late,  # pyright: ignore[reportOperatorIssue, reportUnknownArgumentType]  (any callable is taken)
+        stop=lambda state: tried_out(state) or too_late(state),
         retry=retry_if_exception_type(Transient),
         reraise=True,
     )

@@ -10,6 +10,7 @@ import orjson
 
 from ...core.errors import BackendUnavailable
 from ...core.messages import ToolCall, ToolSpec
+from .._json import as_list, as_object
 from ..base import Completion, ReasoningDelta, TextDelta
 from .failures import Transient, failure_in_body
 from .limits import LIMITS
@@ -153,10 +154,10 @@ class Assembly:
         choices = event.get("choices")
         if not choices:
             return []
-        first: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) else None
+        first = next(iter(as_list(choices)), None)
         if not isinstance(first, dict):
             raise self._reader.odd("holds an event whose choices are not a list of objects")
-        return self._choice(cast("dict[str, Any]", first))
+        return self._choice(as_object(first))
 
     def end(self) -> list[Delta]:
         """The deltas that were held back."""
@@ -195,14 +196,14 @@ class Assembly:
             raise Transient(BackendUnavailable(self._reader.model, "an event of the stream is not JSON.")) from error
         if not isinstance(event, dict):
             raise self._reader.odd("holds an event that is not an object")
-        return cast("dict[str, Any]", event)
+        return as_object(event)
 
     def _choice(self, choice: dict[str, Any]) -> list[Delta]:
         self._finish = choice.get("finish_reason") or self._finish
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             return []
-        fields = cast("dict[str, Any]", delta)
+        fields = as_object(delta)
         if isinstance(refusal := fields.get("refusal"), str):
             self._refusal += refusal
         self._add_calls(fields.get("tool_calls"))
@@ -221,11 +222,9 @@ class Assembly:
         return deltas
 
     def _add_calls(self, pieces: Any) -> None:
-        if not isinstance(pieces, list):
-            return
-        for place, piece in enumerate(cast("list[Any]", pieces)):
+        for place, piece in enumerate(as_list(pieces)):
             if isinstance(piece, dict):
-                self._add_call(cast("dict[str, Any]", piece), place)
+                self._add_call(as_object(piece), place)
 
     def _add_call(self, piece: dict[str, Any], place: int) -> None:
         index = piece.get("index")
@@ -235,7 +234,7 @@ class Assembly:
         if isinstance(call_id := piece.get("id"), str) and call_id:
             call.call_id = call_id
         function = piece.get("function")
-        fields = cast("dict[str, Any]", function) if isinstance(function, dict) else {}
+        fields = as_object(function)
         if isinstance(name := fields.get("name"), str) and name and not call.name:
             call.name = name
         arguments = fields.get("arguments")
