@@ -29,8 +29,16 @@ def admit(fields: Fields, schema: type[BaseModel], input: Any) -> dict[str, Any]
     return values
 
 
-def landed(fields: Fields, schema: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+def landed(
+    fields: Fields, schema: type[BaseModel], given: Mapping[str, Any], carried: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """The values that were given, each checked against its field.
+
+    Args:
+        fields: The state.
+        schema: The fields that a caller may give.
+        given: The values.
+        carried: Fields that may come over from the run before, whatever `schema` says.
 
     Raises:
         InvalidInput: A field is unknown or refused.
@@ -40,12 +48,12 @@ def landed(fields: Fields, schema: type[BaseModel], given: Mapping[str, Any]) ->
     values: dict[str, Any] = {}
     for key, value in given.items():
         name = aliases.get(key, key)
-        if name not in names:
+        if name not in names and name not in carried:
             raise InvalidInput(key, f"the graph has no such input. {nearest(key, names)}")
         try:
             values[name] = fields.land("input", name, value)
         except InvalidWrite as error:
-            raise InvalidInput(name, f"{error.problem} It was {error.value}.") from error
+            raise InvalidInput(name, f"{error.problem} (it was {error.value}).") from error
     return values
 
 

@@ -6,9 +6,9 @@ import copy
 import dataclasses
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.channels.last_value import LastValue
 from langgraph.constants import TAG_HIDDEN
 from langgraph.graph import START, StateGraph
@@ -17,6 +17,7 @@ from langgraph.pregel._write import ChannelWrite, ChannelWriteEntry
 from pydantic import BaseModel
 
 from .admission import landed
+from .channels import write_channel
 from .maps import Join, Map, Split
 from .nodes import Step
 from .steps import reading
@@ -36,7 +37,7 @@ def compiled_from(graph: Graph[Any], saver: Checkpointer, options: Mapping[str, 
         _lower_map(lowered, spec)
     compiled = cast(Compiled, StateGraph.compile(lowered, saver, **options))
     _hide(compiled, graph)
-    _check_input(compiled, graph)
+    compiled.nodes[START].bound = _Entrance(graph)
     _count_loops(compiled, graph)
     _name_subgraphs(compiled, graph)
     return compiled
@@ -95,17 +96,35 @@ def _hide(compiled: Compiled, graph: Graph[Any]) -> None:
             compiled.nodes[name].tags = [TAG_HIDDEN]
 
 
-def _check_input(compiled: Compiled, graph: Graph[Any]) -> None:
-    # LangGraph writes the input to the channels as it comes, and drops what it does not know.
-    compiled.nodes[START].mapper = partial(_input, graph)
+class _Entrance(Runnable[Any, Any]):
+    """Checks the input of a run, which LangGraph would write as it comes, dropping what it does not know.
 
+    It is the work of the start task and not a mapper: a mapper that raises would bar the thread for good.
+    """
 
-def _input(graph: Graph[Any], given: Any) -> Any:
-    if isinstance(given, BaseModel):
-        given = {name: getattr(given, name) for name in given.model_fields_set}
-    if not isinstance(given, Mapping):
-        return given
-    return landed(graph.fields, cast("type[BaseModel]", graph.input_schema), cast("Mapping[str, Any]", given))
+    def __init__(self, graph: Graph[Any]) -> None:
+        self.name = START
+        self.graph = graph
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """The input as updates of the fields.
+
+        Raises:
+            InvalidInput: A field is unknown or refused.
+        """
+        if isinstance(input, BaseModel):
+            input = {name: getattr(input, name) for name in input.model_fields_set}
+        if not isinstance(input, Mapping):
+            return input
+        schema = cast("type[BaseModel]", self.graph.input_schema)
+        values = landed(self.graph.fields, schema, cast("Mapping[str, Any]", input), self.graph.kept_fields())
+        for name in values.keys() - schema.model_fields.keys() if config is not None else ():
+            write_channel(config, name, values[name])
+        return values
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """The input as updates of the fields."""
+        return self.invoke(input, config)
 
 
 def _count_loops(compiled: Compiled, graph: Graph[Any]) -> None:

@@ -79,9 +79,9 @@ class Split(Runnable[Any, Any]):
         """The tasks, one an item, in the items' order."""
         items = self._items(input)
         if not items:
-            return Command[Any](goto=self.spec.join)
+            return Command(goto=self.spec.join)
         sends = [Send(self.spec.name, {"index": index, ITEM: item}) for index, item in enumerate(items)]
-        return Command[Any](goto=sends)
+        return Command(goto=sends)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The tasks, one an item, in the items' order."""
