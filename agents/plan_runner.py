@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, cast
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_jsonable_python
 
@@ -37,6 +36,17 @@ class Ran(State):
 class _Running(_Given, Ran):
     ready: list[Assignment] = []
     done: Annotated[list[StepResult], merge_by_id("step_id")] = []
+
+
+class _PlanGraph(Graph[_Running]):
+    """A graph whose tasks run other graphs: the classes of their states are its own too."""
+
+    inner: Iterable[Graph[Any]] = ()
+
+    def state_types(self) -> list[type]:
+        """Every class that a checkpoint of a plan may hold."""
+        own = super().state_types()
+        return list(dict.fromkeys([*own, *(kind for graph in self.inner for kind in graph.state_types())]))
 
 
 class PlanRunner:
@@ -71,13 +81,16 @@ class PlanRunner:
         for name, agent in self.agents.items():
             _check_ports(name, agent)
         self._executors = {tool.name: ToolExecutor(model, [tool], max_turns=1) for tool in own}
-        self._graphs: dict[str, Any] = {}
-        executors = [agent for agent in self.agents.values() if isinstance(agent, ToolExecutor)]
-        self.tools: tuple[Tool, ...] = (*own, *(tool for executor in executors for tool in executor.tools))
+        self._executors |= {n: agent for n, agent in self.agents.items() if isinstance(agent, ToolExecutor)}
+        self.tools: tuple[Tool, ...] = tuple(t for one in self._executors.values() for t in one.tools)
+        acting = {n: one for n, one in self._executors.items() if hasattr(one, "build_graph")}
+        self._graphs = {name: executor.graph_giving("both") for name, executor in acting.items()}
+        self._compiled: dict[str, Any] = {}
 
     def build_graph(self) -> Graph[Any]:
         """The graph: input `plan`, output `results`."""
-        graph = Graph(_Running, name="plan_runner", input=_Given, output=Ran)
+        graph = _PlanGraph(_Running, name="plan_runner", input=_Given, output=Ran)
+        graph.inner = self._graphs.values()
         graph.add_node("schedule", _schedule)
         graph.add_map("work", self._work, over="ready", writes="done")
         graph.add_edge(START, "schedule")
@@ -85,49 +98,34 @@ class PlanRunner:
         graph.add_edge("work", "schedule")
         return graph
 
-    async def _work(self, task: Assignment, config: RunnableConfig) -> StepResult:
+    async def _work(self, task: Assignment) -> StepResult:
         """The result of one step; what goes wrong in it is a result, what is wrong with the run is not."""
         step = task.step
         try:
-            return await self._run(step, task, config)
+            return await self._run(step, task)
         except (RunError, StoreError, BudgetExceeded, NoJournal, JournalMismatch, GraphBubbleUp):
             raise
         except Exception as error:  # the boundary of a step: an agent may raise anything
             return StepResult(step_id=step.id, status="error", text=f"{type(error).__name__}: {error}")
 
-    async def _run(self, step: Step, task: Assignment, config: RunnableConfig) -> StepResult:
-        name = step.tool or step.agent or self._only()
-        agent = self._executors.get(name) or self.agents.get(name)
-        if agent is None:
-            known = [*self._executors, *self.agents]
-            text = f"Nothing called {name!r} is here to do it. {nearest(name, known)}"
-            return StepResult(step_id=step.id, status="error", text=text)
-        if isinstance(agent, ToolExecutor):
-            return _from_calls(step, await self._execute(name, agent, task, config))
-        if hasattr(agent, "build_graph"):
-            fed = _arguments(agent, task)
-            return _result(step, await self._invoke(name, agent, fed, config))
-        return _result(step, await agent(**_arguments(agent, task)))
+    async def _run(self, step: Step, task: Assignment) -> StepResult:
+        known = list(dict.fromkeys([*self._executors, *self.agents]))
+        name = step.tool or step.agent or (known[0] if len(known) == 1 else "")
+        if name in self._executors:
+            return _from_calls(step, await self._execute(name, task))
+        if name in self.agents:
+            agent = self.agents[name]
+            return _result(step, await agent(**_arguments(agent, task)))
+        text = f"Nothing called {name!r} is here to do it. {nearest(name, known)}"
+        return StepResult(step_id=step.id, status="error", text=text)
 
-    async def _execute(
-        self, name: str, executor: ToolExecutor, task: Assignment, config: RunnableConfig
-    ) -> Mapping[str, Any]:
-        if hasattr(executor, "build_graph"):
-            return await self._invoke(name, executor, {"goal": task}, config)
-        return await executor.execute(task)
-
-    async def _invoke(
-        self, name: str, agent: Any, fed: dict[str, Any], config: RunnableConfig
-    ) -> Mapping[str, Any]:
-        """Run an agent that is a graph, inside this task's own checkpoint namespace."""
+    async def _execute(self, name: str, task: Assignment) -> Mapping[str, Any]:
+        """Results and text; an executor that may act runs inside this task's own checkpoint namespace."""
         if name not in self._graphs:
-            self._graphs[name] = agent.build_graph().compile()
-        return cast("Mapping[str, Any]", await self._graphs[name].ainvoke(fed, config))
-
-    def _only(self) -> str:
-        """The one tool or agent, for a step that names none; an empty text when there are several."""
-        known = [*self._executors, *self.agents]
-        return known[0] if len(known) == 1 else ""
+            return await self._executors[name].execute(task)
+        if name not in self._compiled:
+            self._compiled[name] = self._graphs[name].compile()
+        return cast("Mapping[str, Any]", await self._compiled[name].ainvoke({"goal": task}))
 
 
 def _schedule(plan: Plan, done: list[StepResult]) -> dict[str, Any]:
@@ -168,6 +166,10 @@ def _arguments(agent: Callable[..., Any], task: Assignment) -> dict[str, Any]:
 def _check_ports(name: str, agent: Callable[..., Any]) -> None:
     if isinstance(agent, ToolExecutor):
         return
+    if not callable(agent) or hasattr(agent, "build_graph"):
+        raise GraphSetupError(
+            f"Agent {name!r} cannot do a step: a function, a ToolExecutor or another callable agent can."
+        )
     found = list(ports(agent).items())
     if not found:
         raise GraphSetupError(f"Agent {name!r} has no port for its step; give its function a parameter.")

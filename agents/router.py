@@ -48,6 +48,7 @@ class Router(Agent):
         self.model = resolve(model)
         self.routes = dict(routes)
         self.reads = {"text": on}
+        self.targets = tuple(self.routes)
         self._otherwise = otherwise
         self._prompt = Prompt("router", prompt)
         self._choice: type[BaseModel] = create_model("Choice", route=(Literal[tuple(self.routes)], ...))

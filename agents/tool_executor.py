@@ -153,10 +153,11 @@ class ToolExecutor(Agent):
         """Makes the graph of an executor whose tools may act; one that only reads has none and is a node."""
         if self._reads_only:
             raise AttributeError("build_graph")
-        return self._graph
+        return lambda: self.graph_giving(self.gives)
 
-    def _graph(self) -> Graph[Any]:
-        graph = Graph(_Turns, name="tool_executor", input=_Goal, output=_OUTPUTS[self.gives])
+    def graph_giving(self, gives: Gives) -> Graph[Any]:
+        """The executor as a graph: input `goal`, output what `gives` names."""
+        graph = Graph(_Turns, name="tool_executor", input=_Goal, output=_OUTPUTS[gives])
         graph.add_node("propose", self._propose)
         graph.add_map("act", self._act, over="acting", writes="settled")
         graph.add_node("approve", self._approve, writes="edits")
