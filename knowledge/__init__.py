@@ -1,1 +1,27 @@
-"""knowledge"""
+"""Documents in, citable passages out: loading, chunking, the index, quoting, grounding."""
+
+from .embedding import Embedder, HashEmbedder, MiniLM, default_embedder
+from .grounding import Grounding, check_grounding
+from .index import Index
+from .ingestion import IngestReport
+from .locating import locate, verify
+from .passages import Citation, Passage
+from .quoting import Quotes, ScoredSentence, best_sentences
+
+__all__ = [
+    "Citation",
+    "Embedder",
+    "Grounding",
+    "HashEmbedder",
+    "Index",
+    "IngestReport",
+    "MiniLM",
+    "Passage",
+    "Quotes",
+    "ScoredSentence",
+    "best_sentences",
+    "check_grounding",
+    "default_embedder",
+    "locate",
+    "verify",
+]

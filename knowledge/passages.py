@@ -24,6 +24,11 @@ class Passage(BaseModel):
     score: float = 0.0
     """Fused relevance for the query it was found by, in [0, 1]."""
 
+    @property
+    def title(self) -> str:
+        """What its document is called: the outermost heading."""
+        return self.heading.partition(" > ")[0]
+
 
 class Citation(BaseModel):
     """Where a statement of an answer stands."""

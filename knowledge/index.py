@@ -1,0 +1,215 @@
+"""`Index`: documents in, passages out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..core import settings
+from ..core.context import current_run
+from ..core.errors import InvalidInput, KnowledgeError
+from . import snapshot
+from .catalog import FILE, reading
+from .embedding import Embedder, has_weights, minilm
+from .ingestion import IngestReport, ingest
+from .passages import Passage
+from .snapshot import Snapshot
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much is done, and how much there is; in the caller's event loop."""
+
+
+class Index:
+    """A searchable collection of documents, kept in a folder.
+
+    Building one does no I/O. Many readers may use the folder at once, in any number of processes; a second
+    writer is refused at once. Search is exact over all passages and holds their vectors in memory: 1.5 kB
+    a passage with MiniLM.
+
+    Args:
+        name: Letters, digits, `.`, `_` and `-`.
+        folder: Where it is kept; by default `indexes/NAME` in the project's `.collegium` folder.
+        embedder: Makes the vectors; by default MiniLM, whose weights `collegium models pull minilm` gets.
+        keyword_only: Whether to do without vectors; finds only passages that share words with the query.
+
+    Raises:
+        KnowledgeError: The name cannot be one of an index.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        embedder: Embedder | None = None,
+        keyword_only: bool = False,
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise KnowledgeError(f"index {name!r}", "a name is 1 to 64 letters, digits, `.`, `_` and `-`.")
+        self.name = name
+        self.keyword_only = keyword_only
+        self._folder = None if folder is None else Path(folder)
+        self._embedder = embedder
+        self._snapshot: Snapshot | None = None
+        self._loading = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Index({self.name!r})"
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self._folder or settings.project_home() / "indexes" / self.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether something was ever ingested."""
+        return (self.folder / FILE).is_file()
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What makes its vectors; None for keywords only."""
+        return None if self.keyword_only else self._embedder or minilm()
+
+    @property
+    def count(self) -> int:
+        """How many passages it holds; 0 before the first ingestion."""
+        if not self.exists:
+            return 0
+        with reading(self.folder, self.name) as catalog:
+            return catalog.count()
+
+    def sources(self) -> list[str]:
+        """The documents that it holds, sorted."""
+        if not self.exists:
+            return []
+        with reading(self.folder, self.name) as catalog:
+            return sorted(catalog.digests())
+
+    def source_text(self, source: str) -> str:
+        """The text that the spans of a source's passages count in; for HTML, the text of the page.
+
+        Raises:
+            KnowledgeError: The index does not hold this source.
+        """
+        with reading(self.folder, self.name) as catalog:
+            text = catalog.text(source)
+        if text is None:
+            raise KnowledgeError(f"index {self.name!r}", f"it does not hold {source!r}.")
+        return text
+
+    async def ingest(
+        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, progress: Progress | None = None
+    ) -> IngestReport:
+        """Take in files, and folders with all that is below them.
+
+        What has not changed since is not touched; a changed file replaces its passages; a file that has
+        vanished from one of the folders is removed. All of it becomes visible at once, at the end. Stopped
+        half-way, the index is as before, and the next ingestion uses the vectors that were made.
+
+        Args:
+            paths: Files (of any name) and folders (hidden and unknown files are passed over).
+            progress: Told about each file and batch; a run of ours is told too.
+
+        Returns:
+            What was done, and which files were skipped for which reason.
+
+        Raises:
+            KnowledgeError: A path does not exist, the embedder's weights are missing, somebody else is
+                writing, or the folder cannot be used.
+        """
+        given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+        if self.embedder is minilm() and not has_weights():
+            raise KnowledgeError(
+                "minilm",
+                "its weights are not on this machine; get them with `collegium models pull minilm`, or use "
+                "Index(..., keyword_only=True).",
+            )
+        stop = threading.Event()
+        tell = _teller(asyncio.get_running_loop(), progress, stop)
+        try:
+            return await asyncio.to_thread(
+                ingest, self.folder, self.name, [Path(path) for path in given], self.embedder, tell
+            )
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+
+    async def search(self, query: str, k: int = 10) -> list[Passage]:
+        """The `k` passages that fit best, best first, with scores between 0 and 1.
+
+        Keywords (BM25) and vectors (cosine) are each scaled over all passages and summed, 0.4 to 0.6; the
+        passages of a document whose title the query names get a bonus.
+
+        Raises:
+            KnowledgeError: There is no such index, or it was made with another embedder.
+            InvalidInput: `k` is below 1.
+        """
+        if k < 1:
+            raise InvalidInput("k", f"it is {k}; ask for at least one passage.")
+        return await asyncio.to_thread(self._search, query, k)
+
+    async def close(self) -> None:
+        """Let go of what a search holds in memory; the index can be used again."""
+        self._snapshot = None
+
+    def _search(self, query: str, k: int) -> list[Passage]:
+        current = self._current()
+        embedder = self.embedder
+        vector = embedder.embed([query])[0] if embedder else None
+        return current.search(query, vector, k)
+
+    def _current(self) -> Snapshot:
+        """The newest generation, loaded once and again after an ingestion by anybody."""
+        with self._loading:
+            for _ in range(3):
+                try:
+                    self._snapshot = self._load(self._snapshot)
+                    return self._snapshot
+                except FileNotFoundError:
+                    continue  # replaced between reading the catalogue and opening the files
+        raise KnowledgeError(f"index {self.name!r}", f"its files in {self.folder} are not complete; ingest again.")
+
+    def _load(self, known: Snapshot | None) -> Snapshot:
+        with reading(self.folder, self.name) as catalog:
+            if known is not None and known.generation == catalog.generation:
+                return known
+            self._check_embedder(catalog.meta("embedder"))
+            passages = [entry.passage for entry in catalog.entries()]
+            generation = catalog.generation
+        return snapshot.load(self.folder, generation, passages)
+
+    def _check_embedder(self, used: str) -> None:
+        mine = self.embedder.name if self.embedder else ""
+        if mine and used != mine:
+            raise KnowledgeError(
+                f"index {self.name!r}",
+                f"it was made with {used or 'keywords only'!r}, not {mine!r}; ingest its documents again.",
+            )
+
+
+def _teller(
+    loop: asyncio.AbstractEventLoop, progress: Progress | None, stop: threading.Event
+) -> Callable[[str, int, int], None]:
+    """Passes progress from the ingesting thread to the caller's loop, and a cancellation the other way."""
+    run = current_run.get()
+
+    def show(text: str, done: int, total: int) -> None:
+        if progress:
+            progress(text, done, total)
+        if run:
+            run.emit("progress", {"text": text, "done": done, "total": total})
+
+    def tell(text: str, done: int, total: int) -> None:
+        if stop.is_set():
+            raise KnowledgeError("ingestion", "it was cancelled.")
+        if progress or run:
+            loop.call_soon_threadsafe(show, text, done, total)
+
+    return tell
