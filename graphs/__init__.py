@@ -6,8 +6,9 @@ Plain LangGraph's `START`, `END`, `Send` and `Command` are here under their own 
 from langgraph.graph import END, START
 from langgraph.types import Command, Send
 
+from . import draw
 from .checks import check
-from .draw import draw
+
 from .findings import Finding, collecting
 from .graph import Graph
 from .reducers import append, merge_by_id

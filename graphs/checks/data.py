@@ -12,6 +12,7 @@ from ...core.errors import nearest
 from ..findings import Finding, Severity
 from ..typing_match import fits, is_dynamic, is_schema, schema_fields, type_text
 from .outline import END, UNSET, NodeOutline, Outline
+from .parallel import sent_to
 from .structure import reachable
 
 
@@ -119,8 +120,9 @@ def _severity(graph: Outline, name: str, sure: bool) -> Severity:
 
 
 def _reads(graph: Outline, reached: set[str]) -> Iterator[tuple[str, str, bool]]:
+    sent = sent_to(graph) if graph.plain else set[str]()  # what such a node reads comes with the Send
     for node in graph.nodes.values():
-        if node.name in reached:
+        if node.name in reached - sent:
             yield from ((node.name, name, True) for name in sorted(node.reads))
             if not node.facts.reads_more and node.inner is None:
                 yield from ((node.name, name, False) for name in sorted(node.may_read - node.reads))

@@ -20,7 +20,7 @@ def parallel_writes(graph: Outline) -> Iterator[Finding]:
             if key not in seen:
                 seen.add(key)
                 yield _finding(name, one, f"Nodes {one!r} and {other!r} may run in the same step and both write {name!r}")
-    for node in sorted(_sent(graph)):
+    for node in sorted(sent_to(graph)):
         for name in sorted(_plainly_written(graph, node)):
             yield _finding(name, node, f"Node {node!r} may run several times in one step, and writes {name!r}")
 
@@ -36,7 +36,7 @@ def _plainly_written(graph: Outline, name: str) -> set[str]:
     return {field for field in writes if field in graph.fields and not graph.fields[field].reduced}
 
 
-def _sent(graph: Outline) -> set[str]:
+def sent_to(graph: Outline) -> set[str]:
     """Nodes that one task may send several items to."""
     sends = {name for branch in graph.branches for name in branch.sends}
     return sends | {name for node in graph.nodes.values() for name in node.sends}
