@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.errors import StoreError, StoreUnavailable
+from .inline import Inline
 from .schema import open_file, open_memory, open_reader
 from .writer import Job, Writer
 
@@ -41,7 +42,7 @@ class Store:
         self.path = _path_of(url)
         """The file; None for a store in memory."""
         self._busy_s = busy_s
-        self._writer: Writer | None = None
+        self._writer: Writer | Inline | None = None
         self._opened: Future[None] = Future()
         self._reader: Writer | None = None
 
@@ -171,16 +172,19 @@ class Store:
         """Start the writer, unless it runs; the future tells when the file is open, or why it is not."""
         if self._writer is None or (self._opened.done() and self._opened.exception() is not None):
             path, busy_s = self.path, self._busy_s
-            self._writer = Writer(self.name, lambda: open_file(path, busy_s) if path else open_memory(), busy_s)
+            if path is None:
+                self._writer = Inline(self.name, open_memory)
+            else:
+                self._writer = Writer(self.name, lambda: open_file(path, busy_s), busy_s)
             self._opened = self._writer.start()
         return self._opened
 
-    def _writing(self) -> Writer:
+    def _writing(self) -> Writer | Inline:
         if self._writer is None:
             raise StoreUnavailable(self.name, "the store is not open.")
         return self._writer
 
-    def _reading(self) -> Writer:
+    def _reading(self) -> Writer | Inline:
         """The reader's thread, started at first use; a store in memory has one connection only."""
         path = self.path
         if path is None:

@@ -171,6 +171,8 @@ def _name_of(entry: type | tuple[str, ...]) -> TypeName:
 
 def _is_built_by_name(obj: Any) -> TypeGuard[object]:
     """True for values of user types, which are stored as a class name and fields."""
+    if isinstance(obj, _DeltaSnapshot):
+        return False
     return (
         hasattr(obj, "model_dump")
         or hasattr(obj, "_asdict")

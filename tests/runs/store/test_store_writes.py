@@ -1,0 +1,228 @@
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from collegium.core.errors import StoreUnavailable, UnknownRun
+from collegium.runs.store import Store
+
+Work = Callable[[sqlite3.Connection], None]
+
+
+def note(word: str) -> Work:
+    return lambda conn: void(conn.execute("INSERT INTO note VALUES (?)", (word,)))
+
+
+def void(_: object) -> None: ...
+
+
+def notes(conn: sqlite3.Connection) -> list[str]:
+    return [word for (word,) in conn.execute("SELECT word FROM note ORDER BY rowid")]
+
+
+def refuse(conn: sqlite3.Connection) -> None:
+    note("half done")(conn)
+    raise UnknownRun("run-x")
+
+
+async def gate(store: Store) -> Callable[[], None]:
+    """Hold the writer, so that what is queued until the gate is opened falls into one group."""
+    reached, opened = threading.Event(), threading.Event()
+
+    def hold(_: sqlite3.Connection) -> None:
+        reached.set()
+        opened.wait(30)
+
+    store.post(hold, lane="gate")
+    await asyncio.to_thread(reached.wait, 30)
+    return opened.set
+
+
+@pytest.fixture(params=["file", "memory"])
+async def store(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}" if request.param == "file" else "sqlite://:memory:")
+    await store.open()
+    await store.write(lambda conn: void(conn.execute("CREATE TABLE note (word)")))
+    yield store
+    await store.close()
+
+
+async def test_posts_and_writes_are_stored_in_the_order_given(store: Store) -> None:
+    for number in range(200):
+        store.post(note(f"{number}"))
+        if number % 7 == 0:
+            await store.write(note(f"{number} again"))
+
+    words = [word for word in await store.read(notes) if "again" not in word]
+
+    assert words == [str(number) for number in range(200)]
+
+
+async def test_a_read_sees_what_was_posted_before_it(store: Store) -> None:
+    store.post(note("posted"))
+
+    assert await store.read(notes) == ["posted"]
+    store.post(note("and again"))
+    assert await asyncio.to_thread(store.read_now, notes) == ["posted", "and again"]
+
+
+async def test_a_failed_write_leaves_nothing_and_spoils_no_other_of_its_group(store: Store) -> None:
+    open_gate = await gate(store)
+    good = [asyncio.create_task(store.write(note(f"good {n}"), lane=f"{n}")) for n in range(3)]
+    bad = asyncio.create_task(store.write(refuse, lane="bad"))
+    await asyncio.sleep(0)
+    open_gate()
+
+    with pytest.raises(UnknownRun):
+        await bad
+    await asyncio.gather(*good)
+
+    assert await store.read(notes) == ["good 0", "good 1", "good 2"]
+
+
+async def test_the_error_of_a_post_is_raised_by_the_next_write_of_its_lane_and_only_there(store: Store) -> None:
+    store.post(refuse, lane="a")
+    store.post(note("after the failed one"), lane="a")
+    await store.write(note("another lane"), lane="b")
+
+    with pytest.raises(UnknownRun):
+        await store.write(note("must not stand without what came before"), lane="a")
+    await store.write(note("heard, so it goes on"), lane="a")
+
+    assert await store.read(notes) == ["another lane", "heard, so it goes on"]
+
+
+async def test_flush_raises_the_error_of_a_post_once(store: Store) -> None:
+    store.post(refuse)
+
+    with pytest.raises(UnknownRun):
+        await store.flush()
+    await store.flush()
+
+
+async def test_a_full_write_commits_with_synchronous_full_and_the_next_one_with_normal(store: Store) -> None:
+    def pragma(conn: sqlite3.Connection) -> int:
+        return int(conn.execute("PRAGMA synchronous").fetchone()[0])
+
+    assert await store.write(pragma, full=True) == 2
+    assert await store.write(pragma) == 1
+
+
+async def test_a_group_with_one_full_write_commits_with_synchronous_full(store: Store) -> None:
+    seen: list[int] = []
+
+    def pragma(conn: sqlite3.Connection) -> None:
+        seen.append(conn.execute("PRAGMA synchronous").fetchone()[0])
+
+    open_gate = await gate(store)
+    store.post(pragma)
+    last = asyncio.create_task(store.write(note("intent"), full=True))
+    await asyncio.sleep(0)
+    open_gate()
+    await last
+
+    assert seen == [2]
+
+
+async def test_a_cancelled_caller_does_not_take_its_write_back(store: Store) -> None:
+    open_gate = await gate(store)
+    waiting = asyncio.create_task(store.write(note("kept")))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    open_gate()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert await store.read(notes) == ["kept"]
+
+
+async def test_closing_stores_what_is_queued_and_leaves_no_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    store = Store(str(tmp_path / "store.db"))
+    await store.open()
+    store.post(lambda conn: void(conn.execute("CREATE TABLE note (word)")))
+    for number in range(500):
+        store.post(note(str(number)))
+
+    await store.close()
+    await store.close()
+
+    left = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("collegium")]
+    assert left == []
+    assert len(notes(sqlite3.connect(tmp_path / "store.db"))) == 500
+    with pytest.raises(StoreUnavailable, match="not open"):
+        await store.write(note("late"))
+
+
+async def test_a_store_can_be_opened_again_after_it_was_closed(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"))
+    await store.open()
+    await store.close()
+
+    await asyncio.gather(store.open(), store.open())
+
+    assert store.is_open
+    await store.close()
+
+
+def test_a_store_serves_two_event_loops_one_after_the_other(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"))
+
+    async def first() -> None:
+        await store.open()
+        await store.write(lambda conn: void(conn.execute("CREATE TABLE note (word)")))
+        store.post(note("first"))
+
+    asyncio.run(first())
+    words = asyncio.run(read_and_close(store))
+
+    assert words == ["first"]
+
+
+async def read_and_close(store: Store) -> list[str]:
+    words = await store.read(notes)
+    await store.close()
+    return words
+
+
+async def test_the_reader_cannot_write(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"))
+    await store.open()
+
+    with pytest.raises(StoreUnavailable):
+        await store.read(lambda conn: void(conn.execute("DELETE FROM run")))
+
+    await store.close()
+
+
+async def test_a_locked_database_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"), busy_s=0.2)
+    await store.open()
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreUnavailable, match=r"store\.db.*locked"):
+        await store.write(lambda conn: void(conn.execute("DELETE FROM run")))
+    other.execute("ROLLBACK")
+    other.close()
+
+    await store.write(lambda conn: void(conn.execute("DELETE FROM run")))
+    await store.close()
+
+
+async def test_a_write_goes_through_when_the_other_process_lets_go_in_time(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"), busy_s=20)
+    await store.open()
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(store.write(lambda conn: conn.total_changes))
+    await asyncio.sleep(0)
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert await waiting == 0
+    await store.close()
