@@ -38,9 +38,7 @@ class ProposedCall(BaseModel):
     """It reads and is allowed, so the proposing node may make it."""
 
 
-def weigh(
-    calls: Sequence[ToolCall], tools: Mapping[str, Tool], *, turn: int, trust: Trust
-) -> list[ProposedCall]:
+def weigh(calls: Sequence[ToolCall], tools: Mapping[str, Tool], *, turn: int, trust: Trust) -> list[ProposedCall]:
     """Each call with its key and the way it goes; an unknown tool or a bad argument goes no way at all."""
     return [_weighed(call, tools, turn, index, trust) for index, call in enumerate(calls)]
 
@@ -106,9 +104,7 @@ def _told(result: ToolResult, edit: dict[str, Any] | None) -> Message:
     return Message("tool", content, tool_call_id=result.call_id, origins=frozenset({result.origin}))
 
 
-def _weighed(
-    call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, trust: Trust
-) -> ProposedCall:
+def _weighed(call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, trust: Trust) -> ProposedCall:
     key = call_key(turn, index)
     tool = tools.get(call.name)
     try:
@@ -117,9 +113,7 @@ def _weighed(
         arguments = tool.validate(call.parsed())
     except (UnknownTool, InvalidArguments) as error:
         problem = f"Not called: {error}"
-        return ProposedCall(
-            call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True
-        )
+        return ProposedCall(call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True)
     way = verdict_for(tool, trust)
     return ProposedCall(
         call_id=call.call_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..tools import Tool, as_tools
 
@@ -17,9 +17,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("search", re.compile(r"search|\bfind|look ?up|lookup|retriev|fetch|\bread", re.IGNORECASE)),
     ("write", re.compile(r"writ|draft|summari|compos|answer", re.IGNORECASE)),
 )
-_SUM = re.compile(
-    r"\d|\b(sums?|total|average|mean|differen|percent|ratio|multipl|divid|subtract|times)", re.IGNORECASE
-)
+_SUM = re.compile(r"\d|\b(sums?|total|average|mean|differen|percent|ratio|multipl|divid|subtract|times)", re.IGNORECASE)
 _CHECK = re.compile(r"\b(verif|check|double-check)|nothing invented|make sure", re.IGNORECASE)
 
 
@@ -57,7 +55,9 @@ def hands_of(
         tools: Tools, or functions that become tools.
         agents: Names, or name to a description (or to the agent itself, whose docstring describes it).
     """
-    named = agents if isinstance(agents, Mapping) else dict.fromkeys(agents, "")
+    named: Mapping[str, object] = (
+        cast("Mapping[str, object]", agents) if isinstance(agents, Mapping) else dict.fromkeys(agents, "")
+    )
     made = [Hand(t.name, True, t.description, t.effect != "read") for t in as_tools(tools)]
     return (*made, *(Hand(name, False, _description(agent)) for name, agent in named.items()))
 

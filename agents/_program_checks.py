@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..knowledge.grounding import Support, check_grounding
-from ..knowledge.passages import Citation, Passage
+from ..knowledge import Citation, Passage, check_grounding
+from ..knowledge.quoting import Confidence
 from ._words import text_of
-from .values import Answer, Confidence, Criterion, CriterionScore
-
-_SUPPORT: dict[Support, float] = {"supported": 1.0, "partly": 0.5, "unsupported": 0.0}
+from .values import Answer, Criterion, CriterionScore
 
 _RIGHT: dict[Confidence, float] = {"confident": 0.95, "likely": 0.78, "uncertain": 0.49}
 """Share of 563 questions whose best sentence was the right one, by the band of its margin."""
@@ -24,9 +22,7 @@ class Work(NamedTuple):
     passages: Sequence[Passage]
 
 
-def program_scores(
-    work: Work, criteria: Sequence[Criterion], *, model_judges: bool
-) -> dict[str, CriterionScore]:
+def program_scores(work: Work, criteria: Sequence[Criterion], *, model_judges: bool) -> dict[str, CriterionScore]:
     """Criterion to score, for the criteria that the program can score.
 
     Args:
@@ -62,13 +58,14 @@ def _grounded(work: Work, name: str) -> CriterionScore:
         if broken:
             reason = f"program: the quote {broken[0].quote!r:.120} is not in {broken[0].source!r}."
             return CriterionScore(criterion=name, reason=reason, score=0.0)
-    found = check_grounding(text_of(answer), work.passages)
-    if not found:
-        return CriterionScore(criterion=name, reason="program: there is no statement to check.", score=0.0)
-    score = sum(_SUPPORT[one.support] for one in found) / len(found)
-    weak = [f"{one.text!r:.80} {one.support}: {one.reason}" for one in found if one.support != "supported"]
-    reason = "program: " + ("; ".join(weak) or "each sentence is covered by the passages.")
-    return CriterionScore(criterion=name, reason=reason[:600], score=score)
+    found = check_grounding(text_of(answer), [passage.text for passage in work.passages])
+    weak = [
+        f"{one.sentence!r:.80} is {one.support} ({one.reason})" for one in found.sentences if one.support != "supported"
+    ]
+    reason = "; ".join(weak) or "each sentence stands in the passages."
+    if not found.sentences:
+        reason = "there is no statement to check."
+    return CriterionScore(criterion=name, reason=f"program: {reason}"[:600], score=found.score)
 
 
 def _answers(answer: Answer, name: str) -> CriterionScore:

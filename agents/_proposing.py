@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 
@@ -14,6 +14,7 @@ from ..core.errors import InvalidArguments
 from ..core.messages import Message, ToolCall, assistant, user
 from ..models import Model
 from ..tools import Tool
+from ._choices import one_of
 from ._prompts import Prompt
 from ._words import origins_of, text_of
 
@@ -48,16 +49,13 @@ class Proposer:
         if can.level == "tiny":
             return self._by_rule(conversation, goal)
         if can.tools:
-            said = await self._model.complete(
-                conversation, tools=[tool.spec() for tool in self._tools.values()]
-            )
+            said = await self._model.complete(conversation, tools=[tool.spec() for tool in self._tools.values()])
             return said.message()
         return await self._by_schema(flat(conversation))
 
     async def _by_schema(self, conversation: Sequence[Message]) -> Message:
         """One call as two filled schemas: which tool, then its arguments."""
-        names = Literal[(*self._tools, NONE)]
-        choice: type[BaseModel] = create_model("Choice", tool=(names, ...))
+        choice: type[BaseModel] = create_model("Choice", tool=(one_of([*self._tools, NONE]), ...))
         chosen = str(vars((await self._model.complete(conversation, output=choice)).output)["tool"])
         if chosen == NONE:
             final = [*conversation, user("Say in a few words what came of it.")]
@@ -132,4 +130,3 @@ def _from_goal(tool: Tool, goal: str) -> dict[str, Any] | None:
 
 def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"[^\W\d_]{4,}", text.lower())}
-

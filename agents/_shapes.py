@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pydantic import BaseModel, Field, create_model
 
+from ._choices import one_of
 from ._hands import Hand, Kind, needs_check, needs_sum
 from .values import Plan, Step
 
@@ -99,11 +100,11 @@ def _slots_json(goal: str, hands: Sequence[Hand]) -> str:
 def _slot(number: int, hands: Sequence[Hand]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     if hands:
-        fields["hand"] = (Literal[tuple(hand.name for hand in hands)], ...)
+        fields["hand"] = (one_of(hand.name for hand in hands), ...)
     fields["goal"] = (str, Field(min_length=3, max_length=90))
     if number > 1:
-        earlier = Literal[tuple(range(1, number))]
-        fields["depends_on"] = (list[earlier], Field(default_factory=list, max_length=number - 1))  # type: ignore[valid-type]  # a type made at run time
+        earlier: Any = list[one_of(range(1, number))]  # type: ignore[misc]  # pyright: ignore[reportInvalidTypeForm]  (made at run time)
+        fields["depends_on"] = (earlier, Field(default_factory=list, max_length=number - 1))
     return create_model(f"Slot{number}", **fields)
 
 

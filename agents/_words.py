@@ -60,7 +60,7 @@ def origins_of(value: Any) -> frozenset[Origin]:
         case BaseModel():
             return _joined(getattr(value, name) for name in type(value).model_fields)
         case Mapping():
-            return _joined(cast("Mapping[Any, Any]", value).values())
+            return _joined(cast("Mapping[str, Any]", value).values())
         case list() | tuple():
             return _joined(cast("Sequence[Any]", value))
         case _:

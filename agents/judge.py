@@ -14,9 +14,9 @@ from ..knowledge.passages import Passage
 from ..models import Model
 from ..models import model as resolve
 from ._agent import Agent
+from ._program_checks import Work, program_scores
 from ._prompts import Prompt
 from ._words import RETRIEVED, numbered, text_of
-from ._program_checks import Work, program_scores
 from .values import Answer, Criterion, CriterionScore, Rubric, Scores, Verdict
 
 PROGRAM = "program"
@@ -131,9 +131,7 @@ class Judge(Agent):
             )
             said = await self.model.complete(messages, output=YesNo)
             score = 1.0 if said.output.met == "yes" else 0.0
-            scores[criterion.name] = CriterionScore(
-                criterion=criterion.name, reason=said.output.reason, score=score
-            )
+            scores[criterion.name] = CriterionScore(criterion=criterion.name, reason=said.output.reason, score=score)
             judge = said.model or judge
         return _Scored(scores, judge)
 
@@ -147,9 +145,7 @@ class Judge(Agent):
             scores.append(min(given, key=lambda one: one.score))
         score, mark = self.rubric.score(scores), self.rubric.pass_mark
         weak = [f"{one.criterion} ({one.score:.2f}): {one.reason}" for one in scores if one.score < mark]
-        return Verdict(
-            passed=score >= mark, score=score, scores=scores, feedback="\n".join(weak), model=judge
-        )
+        return Verdict(passed=score >= mark, score=score, scores=scores, feedback="\n".join(weak), model=judge)
 
 
 def _abstained(why: str, program: Mapping[str, CriterionScore], judge: str) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 from langgraph.errors import GraphBubbleUp
@@ -124,7 +124,8 @@ class PlanRunner:
         if name not in self._graphs:
             return await self._executors[name].execute(task)
         if name not in self._compiled:
-            self._compiled[name] = self._graphs[name].compile()
+            graph: Any = self._graphs[name]  # LangGraph leaves the types of what compile() takes open
+            self._compiled[name] = graph.compile()
         return cast("Mapping[str, Any]", await self._compiled[name].ainvoke({"goal": task}))
 
 
@@ -185,7 +186,7 @@ def _result(step: Step, value: Any) -> StepResult:
     """What an agent returned, as the result of its step."""
     if isinstance(value, StepResult):
         return value.model_copy(update={"step_id": step.id})
-    found = cast("list[Any]", value) if isinstance(value, list) else []
+    found = list(cast("Sequence[Any]", value)) if isinstance(value, list) else []
     if found and all(isinstance(one, Passage) for one in found):
         return StepResult(step_id=step.id, status="ok", text=numbered(found), passages=found)
     data = None if isinstance(value, str) else to_jsonable_python(value, fallback=str)

@@ -55,7 +55,7 @@ def _field_of(state: type[BaseModel], name: str, where: str) -> _Field:
         raise UnknownField(name, list(state.model_fields), f"node {where!r}")
     merges = any(is_reducer(marker) for marker in info.metadata)
     rules = [marker for marker in info.metadata if not is_reducer(marker)]
-    full = Annotated[(info.annotation, *rules)] if rules else info.annotation  # type: ignore[valid-type]  # made at run time
+    full: Any = Annotated[(info.annotation, *rules)] if rules else info.annotation
     return _Field(name, info.annotation, TypeAdapter(full), merges)
 
 

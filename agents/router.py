@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, create_model
 
@@ -13,6 +12,7 @@ from ..core.errors import GraphSetupError, InvalidOutput
 from ..models import Model
 from ..models import model as resolve
 from ._agent import Agent
+from ._choices import one_of
 from ._prompts import Prompt
 from ._words import origins_of, text_of
 from .values import Answer, Step
@@ -51,7 +51,7 @@ class Router(Agent):
         self.targets = tuple(self.routes)
         self._otherwise = otherwise
         self._prompt = Prompt("router", prompt)
-        self._choice: type[BaseModel] = create_model("Choice", route=(Literal[tuple(self.routes)], ...))
+        self._choice: type[BaseModel] = create_model("Choice", route=(one_of(self.routes), ...))
 
     async def __call__(self, text: str | Step | Answer) -> str:
         """The name of the route.
@@ -83,4 +83,3 @@ class Router(Agent):
 
 def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"[^\W\d_]{3,}", text.lower())}
-

@@ -20,7 +20,6 @@ from ._agent import Agent
 from ._calls import ProposedCall, act, act_inside, told, weigh, with_ids
 from ._proposing import Proposer
 
-
 Gives = Literal["results", "text", "both"]
 """What an executor hands to the graph around it."""
 

@@ -8,9 +8,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ..knowledge.passages import Citation, Passage
+from ..knowledge.quoting import Confidence
 
-Confidence = Literal["confident", "likely", "uncertain"]
-"""How sure the program is that the quoted text holds the answer."""
 StepStatus = Literal["ok", "error", "skipped"]
 
 _VALUE = ConfigDict(frozen=True, extra="forbid")
@@ -116,6 +115,7 @@ class Answer(BaseModel):
     citations: list[Citation] = []
     """Each quotes its source word for word."""
     confidence: Confidence
+    """How sure it is that the cited text holds the answer."""
     model: str
     """The model that wrote it, or `quoting` when the program quoted without one."""
 

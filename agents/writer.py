@@ -9,15 +9,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core.errors import InvalidOutput, OutputTruncated
-from ..knowledge.embedding import Embedder
-from ..knowledge.passages import Citation, Passage
-from ..knowledge.quoting import Quotes, ScoredSentence, best_sentences, locate
-from ..models.base import Model, Params
+from ..knowledge import Citation, Embedder, Passage, Quotes, ScoredSentence, best_sentences, locate
+from ..knowledge.quoting import Confidence
+from ..knowledge.structure import read_units
+from ..knowledge.words import terms
+from ..models import Model, Params
 from ..models import model as resolve
 from ._agent import Agent
 from ._prompts import Prompt
 from ._words import RETRIEVED, numbered
-from .values import Answer, Confidence, Verdict
+from .values import Answer, Verdict
 
 QUOTING = "quoting"
 """What an answer names in place of a model when the program quoted without one."""
@@ -74,7 +75,7 @@ class Writer(Agent):
         prompt: str | Path | None = None,
     ) -> None:
         self.model = resolve(model)
-        self._embedder = embedder
+        self._embedder: Embedder | None | Literal["default"] = embedder
         self._prompt = Prompt("writer", prompt)
         self._small_prompt = Prompt("writer_small", prompt)
 
@@ -112,7 +113,8 @@ class Writer(Agent):
         messages = self._small_prompt.messages(origins=RETRIEVED, passages=lines, question=question)
         said = await self.model.complete(messages, output=ShortAnswer, params=_SHORT)
         text = said.output.answer.strip()
-        if _repeats(text, question) or (found := _sentence_with(text, best)) is None:
+        found = None if _repeats(text, question) else _sentence_with(text, best)
+        if found is None:
             return None
         confidence: Confidence = "uncertain"
         if found == best[0]:
@@ -130,10 +132,61 @@ class Writer(Agent):
         model = said.model or self.model.spec
         if not stated:
             return Answer(text=NOTHING, confidence="uncertain", model=model)
-        cited = [(one, citation) for one in stated if (citation := cite(one.quote, passages))]
+        cited = [(one, citation) for one in stated if (citation := _cited(one, passages))]
         if not cited:
             return None
         confidence: Confidence = "confident" if len(cited) == len(stated) else "likely"
         citations = list(dict.fromkeys(citation for _, citation in cited))
         text = " ".join(one.statement for one, _ in cited)
         return Answer(text=text, citations=citations, confidence=confidence, model=model)
+
+
+def _quoted(quotes: Quotes, *, widen: bool) -> Answer:
+    """The best sentences as the answer; `widen` quotes three, for a second try."""
+    chosen = quotes.ranked[:3] if widen else quotes.sentences
+    if not chosen:
+        return Answer(text=NOTHING, confidence="uncertain", model=QUOTING)
+    reading = sorted(chosen, key=lambda sentence: (sentence.source, sentence.start))
+    text = "\n".join(sentence.text for sentence in reading)
+    citations = [sentence.citation() for sentence in reading]
+    return Answer(text=text, citations=citations, confidence=quotes.confidence, model=QUOTING)
+
+
+def _sentence_with(text: str, best: Sequence[ScoredSentence]) -> ScoredSentence | None:
+    """The best sentence in which the words stand."""
+    place = locate(text, best)
+    if place is None:
+        return None
+    return next(one for one in best if one.source == place.source and one.start <= place.start and place.end <= one.end)
+
+
+def _cited(stated: Statement, passages: Sequence[Passage]) -> Citation | None:
+    """The sentences in which the quote stands; None when it is nowhere, or is too little to rest on."""
+    words = terms(stated.quote)
+    if not words or (len(words) == 1 and words[0] not in terms(stated.statement)):
+        return None
+    for passage in passages:
+        if place := locate(stated.quote, [passage]):
+            return _widened(place, passage)
+    return None
+
+
+def _widened(place: Citation, passage: Passage) -> Citation:
+    """The whole sentences around a place in a passage."""
+    start, end = place.start - passage.start, place.end - passage.start
+    around = [unit for unit in read_units(passage.text) if unit.start < end and start < unit.end]
+    start = min([start, *(unit.start for unit in around)])
+    end = max([end, *(unit.end for unit in around)])
+    return Citation(
+        passage_id=passage.passage_id,
+        source=passage.source,
+        start=passage.start + start,
+        end=passage.start + end,
+        quote=passage.text[start:end],
+    )
+
+
+def _repeats(text: str, question: str) -> bool:
+    """Whether the answer only says the question again."""
+    words = terms(text)
+    return bool(words) and len(words) > 2 and set(words) >= set(terms(question))

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from collegium.agents._prompts import Prompt
 
+from collegium.agents._prompts import Prompt
 from collegium.core.errors import GraphSetupError
 
 

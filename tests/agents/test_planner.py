@@ -134,7 +134,8 @@ async def test_the_slots_of_a_small_model_cannot_point_forwards() -> None:
 
 async def test_a_small_model_does_not_calculate_where_the_goal_has_no_numbers() -> None:
     answer = (
-        '{"step1": {"hand": "calculate", "goal": "sum"}, "step2": {"hand": "search", "goal": "find", "depends_on": [1]}}'
+        '{"step1": {"hand": "calculate", "goal": "sum"},'
+        ' "step2": {"hand": "search", "goal": "find", "depends_on": [1]}}'
     )
     model = ScriptedModel([answer], capabilities=can("small"))
 

@@ -108,12 +108,15 @@ async def test_a_reviewed_field_may_come_round_again_and_is_asked_anew() -> None
     def counted(amount: int) -> int:
         return amount + 1
 
+    def enough(amount: int) -> bool:
+        return amount > 11
+
     graph = Graph(Job)
     graph.add_node("count", counted, writes="amount")
     graph.add_node("look", Review("amount"))
     graph.add_edge(START, "count")
     graph.add_edge("count", "look")
-    graph.add_loop("look", back_to="count", until=lambda amount: amount > 11, at_most=3, then=END)
+    graph.add_loop("look", back_to="count", until=enough, at_most=3, then=END)
     approver = ScriptedApprover([Approve(), Approve()])
 
     run = await graph.run({"plan": PLAN}, approver=approver)

@@ -14,7 +14,7 @@ from collegium.guardrails.policy import Policy
 from collegium.models.base import Capabilities
 from collegium.runs import Decision
 from collegium.testing import ScriptedApprover, ScriptedModel, approve_all
-from collegium.tools import FunctionTool, ToolResult, tool
+from collegium.tools import FunctionTool, Tool, ToolResult, tool
 
 
 class Box(State):
@@ -35,7 +35,7 @@ def graph_of(executor: ToolExecutor) -> Graph[Box]:
     return graph
 
 
-def reader(name: str = "look") -> FunctionTool[..., str]:
+def reader(name: str = "look") -> Tool:
     @tool(effect="read", risk="low", name=name)
     async def look(word: str) -> str:
         """Look a word up."""
