@@ -8,14 +8,12 @@ from typing import Any
 def as_object(value: Any) -> dict[str, Any]:
     """The value if it is a JSON object, else an empty one."""
     if isinstance(value, dict):
-        found: dict[str, Any] = value
-        return found
+        return value  # pyright: ignore[reportUnknownVariableType]  (what is in it is read with distrust)
     return {}
 
 
 def as_list(value: Any) -> list[Any]:
     """The value if it is a JSON list, else an empty one."""
     if isinstance(value, list):
-        found: list[Any] = value
-        return found
+        return value  # pyright: ignore[reportUnknownVariableType]
     return []

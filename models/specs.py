@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..core.errors import UnknownModel, nearest
 from .profiles import PROFILES, Profile, first_set
 
+_SCHEME = re.compile(r"@[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST_PORT = re.compile(r"[\w.-]+:\d{1,5}(/.*)?|\[[0-9a-fA-F:]+\](:\d{1,5})?(/.*)?")
 
 
@@ -81,7 +82,9 @@ def base_address(spec: str, url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UnknownModel(spec, f"{url!r} is not an http address.")
     if parts.username or parts.password:
-        raise UnknownModel(spec, "an address must not carry a password; set the key's environment variable.")
+        raise UnknownModel(
+            _split_address(spec)[0], "an address must not carry a password; set the key's environment variable."
+        )
     host = "127.0.0.1" if parts.hostname == "0.0.0.0" else parts.hostname  # a server's bind address
     shown = f"[{host}]" if ":" in host else host
     place = f"{shown}:{port}" if port else shown
@@ -91,6 +94,8 @@ def base_address(spec: str, url: str) -> str:
 def _split_address(rest: str) -> tuple[str, str | None]:
     """Model name and address; an `@` inside a model's name is kept with it."""
     name, at, url = rest.rpartition("@")
-    if at and ("://" in url or _HOST_PORT.fullmatch(url)):
+    if found := _SCHEME.search(rest):
+        return rest[: found.start()], rest[found.start() + 1 :]
+    if at and _HOST_PORT.fullmatch(url):
         return name, url
     return rest, None

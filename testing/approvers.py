@@ -55,8 +55,7 @@ def approve_all(by: str = "test") -> Approver:
             return Approve(by=by)
         raise InvalidDecision(
             approval.approval_id,
-            f"a {approval.kind} cannot be approved; allowed: {', '.join(approval.allowed)}. "
-            "Use a ScriptedApprover.",
+            f"a {approval.kind} cannot be approved; allowed: {', '.join(approval.allowed)}. Use a ScriptedApprover.",
         )
 
     return approve

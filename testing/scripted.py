@@ -79,9 +79,7 @@ class _Scripted(Backend):
         yield completion
 
     async def _completion(self, call: Call) -> Completion[Any]:
-        seen = ModelCall(
-            call.messages, call.output, call.tools, call.tool_choice, call.params, current_node.get()
-        )
+        seen = ModelCall(call.messages, call.output, call.tools, call.tool_choice, call.params, current_node.get())
         ask_leave()
         self.calls.append(seen)
         said = self._next(seen)
@@ -189,9 +187,7 @@ def _as_output(spec: str, said: Reply, output: Any) -> Any:
         return adapter.validate_json(said) if isinstance(said, str) else adapter.validate_python(said)
     except ValidationError as error:
         name = getattr(output, "__name__", str(output))
-        raise InvalidOutput(
-            spec, f"the scripted answer {said!r:.200} is not a valid {name}: {error}"
-        ) from error
+        raise InvalidOutput(spec, f"the scripted answer {said!r:.200} is not a valid {name}: {error}") from error
 
 
 def _usage(messages: Sequence[Message], text: str, calls: Sequence[ToolCall]) -> Usage:

@@ -21,7 +21,7 @@ from .failures import Transient
 from .limits import LIMITS
 from .request import build_request
 from .response import Reader
-from .retry import persist
+from .retry import Sleep, persist
 from .stream import Assembly, Delta, EventSplitter
 from .transport import Body, Opened, Transport
 
@@ -49,6 +49,7 @@ class CompatibleModel(Backend):
         transport: Carries the requests.
         capabilities: What it can do, when that is known; else declared by the profile, or measured.
         memory: Where measurements are remembered.
+        sleep: Waits before another try.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class CompatibleModel(Backend):
         *,
         capabilities: Capabilities | None = None,
         memory: Memory | None = None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._spec, self._name, self._profile, self._transport = spec, name, profile, transport
         self._reader = Reader(spec, profile.reasoning)
@@ -68,6 +70,7 @@ class CompatibleModel(Backend):
         self._ladder = Ladder(spec, hosted=profile.hosted, lowered=self._lower)
         self._start: Rung | None = None
         self._probing = asyncio.Lock()
+        self._sleep = sleep
 
     @property
     def spec(self) -> str:
@@ -179,7 +182,7 @@ class CompatibleModel(Backend):
             report(self._spec, completion, time.perf_counter() - started)
             return completion
 
-        return await persist(attempt, time_left=deadline.left_s)
+        return await persist(attempt, time_left=deadline.left_s, sleep=self._sleep)
 
     def _read(self, body: Body, call: Call) -> Completion[None]:
         if not body.events:
@@ -212,7 +215,7 @@ class CompatibleModel(Backend):
             events = self._one_stream(call, deadline)
             return _Begun(await anext(events), events)
 
-        begun = await persist(begin, time_left=deadline.left_s)
+        begun = await persist(begin, time_left=deadline.left_s, sleep=self._sleep)
         try:
             yield begun.first
             async for event in begun.rest:

@@ -27,7 +27,7 @@ class Limits:
     attempts: int = 4
     """Tries of one request, the first included."""
     connections: int = 1000
-    """Open at once, per model and event loop."""
+    """Open at once, per event loop."""
 
 
 LIMITS = Limits()

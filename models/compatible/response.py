@@ -245,7 +245,7 @@ def written_call(text: str, tools: Sequence[ToolSpec]) -> ToolCall | None:
         return None
     fields = as_object(data)
     name, arguments = fields.get("name"), fields.get("arguments", fields.get("parameters"))
-    if not isinstance(arguments, dict) or name not in {tool["name"] for tool in tools}:
+    if not isinstance(arguments, dict) or not any(tool["name"] == name for tool in tools):
         return None
     return ToolCall("call_0", str(name), orjson.dumps(arguments).decode())
 

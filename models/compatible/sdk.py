@@ -78,10 +78,10 @@ class SdkTransport:
 
     async def aclose(self) -> None:
         """Close the client of the present event loop."""
-        await self._clients.aclose()
+        await self._clients.release(self)
 
     async def _get(self) -> openai.AsyncOpenAI:
-        return self._given or await self._clients.get()
+        return self._given or await self._clients.get(self)
 
     def _client(self) -> openai.AsyncOpenAI:
         http = openai.DefaultAsyncHttpxClient(follow_redirects=False)

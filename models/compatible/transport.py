@@ -1,19 +1,20 @@
-"""The aiohttp transport: one session per event loop, bounded bodies, no redirects, no key in any text."""
+"""The aiohttp transport: shared sessions, one per event loop, bounded bodies, no redirects, no key in any text."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 import orjson
 
-from ...core.errors import BackendError, BackendUnavailable
+from ...core.errors import BackendError, BackendUnavailable, InvalidInput
 from ..profiles import Profile, first_set
 from .failures import Rejection, Transient, failure_of
 from .limits import LIMITS
@@ -64,38 +65,81 @@ class Transport(Protocol):
 
 
 class PerLoop:
-    """Something that belongs to an event loop, made on first use and closed when its loop ends.
+    """Something that belongs to an event loop: made on first use, closed with its last user or its loop.
 
     An async generator holds it: `asyncio.run` finishes the generators of its loop, so nobody who
-    forgets `aclose` leaves a session open.
+    forgets `aclose` leaves a connection open.
+
+    Args:
+        make: Makes one, inside the running loop.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[Any, None]]]
-        self._held = WeakKeyDictionary()
+        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, _Held] = WeakKeyDictionary()
 
-    async def get(self) -> Any:
+    async def get(self, user: object) -> Any:
         """The one of the running loop."""
         loop = asyncio.get_running_loop()
-        if held := self._held.get(loop):
-            return held[0]
-        keeper = self._keep()
-        thing = await anext(keeper)
-        self._held[loop] = (thing, keeper)
-        return thing
+        held = self._held.get(loop)
+        if held is None:
+            keeper = self._keep(loop)
+            held = _Held(await anext(keeper), keeper)
+            self._held[loop] = held
+        held.users.add(user)
+        return held.thing
 
-    async def aclose(self) -> None:
-        """Close the one of the running loop."""
-        if held := self._held.pop(asyncio.get_running_loop(), None):
-            await held[1].aclose()
+    async def release(self, user: object) -> None:
+        """Close the one of the running loop if nobody else uses it."""
+        held = self._held.get(asyncio.get_running_loop())
+        if held is not None:
+            held.users.discard(user)
+            if not held.users:
+                await held.keeper.aclose()
 
-    async def _keep(self) -> AsyncGenerator[Any, None]:
+    async def _keep(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Any, None]:
         thing = self._make()
         try:
             yield thing
         finally:
+            self._held.pop(loop, None)
             await thing.close()
+
+
+class _Held:
+    def __init__(self, thing: Any, keeper: AsyncGenerator[Any, None]) -> None:
+        self.thing, self.keeper = thing, keeper
+        self.users: WeakSet[object] = WeakSet()
+
+
+def _session(trust_env: bool) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=LIMITS.connections),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),  # the caller holds one deadline over all attempts
+        trust_env=trust_env,
+    )
+
+
+_near = PerLoop(lambda: _session(trust_env=False))
+_far = PerLoop(lambda: _session(trust_env=True))
+"""One session for servers on this machine, which no proxy may see, and one for all others."""
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """The request as bytes; what orjson refuses (half a surrogate pair, a huge integer) goes out escaped.
+
+    Raises:
+        InvalidInput: It holds what is no JSON at all.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        pass
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("params.extra", f"the request cannot be written as JSON ({error}).") from error
 
 
 class AiohttpTransport:
@@ -111,7 +155,8 @@ class AiohttpTransport:
     def __init__(self, model: str, address: str, profile: Profile, *, key: str | None = None) -> None:
         self._model, self._address, self._profile, self._key = model, address, profile, key
         self._url = f"{address}/chat/completions"
-        self._sessions = PerLoop(self._session)
+        self._sessions = _near if urlsplit(address).hostname in LOOPBACK else _far
+        self._headers: dict[str, str] | None = None
 
     @property
     def place(self) -> str:
@@ -120,13 +165,13 @@ class AiohttpTransport:
 
     async def post(self, body: Mapping[str, Any]) -> Body:
         """The whole answer to a chat completion, at most `LIMITS.body_bytes` long."""
-        async with self._send("POST", self._url, orjson.dumps(body)) as response:
+        async with self._send("POST", self._url, encode(body)) as response:
             return Body(await self._read(response), "event-stream" in response.headers.get("content-type", ""))
 
     @asynccontextmanager
     async def open(self, body: Mapping[str, Any]) -> AsyncGenerator[Opened, None]:
         """The answer as it comes."""
-        async with self._send("POST", self._url, orjson.dumps(body)) as response:
+        async with self._send("POST", self._url, encode(body)) as response:
             events = "event-stream" in response.headers.get("content-type", "")
             yield Opened(events, self._chunks(response))
 
@@ -136,29 +181,27 @@ class AiohttpTransport:
             return await self._read(response)
 
     async def aclose(self) -> None:
-        """Close the session of the present event loop."""
-        await self._sessions.aclose()
+        """Close the connections of the present event loop, unless another model uses them."""
+        await self._sessions.release(self)
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _made_headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key := self._key or first_set(self._profile.key_env) or self._profile.placeholder_key:
             if not key.isascii() or not key.isprintable():
                 raise BackendUnavailable(self._model, "the key holds characters that a header cannot carry.")
             name = self._profile.key_header
             headers[name] = f"Bearer {key}" if name == "Authorization" else key
-        return aiohttp.ClientSession(
-            headers=headers,
-            connector=aiohttp.TCPConnector(limit=LIMITS.connections),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),  # the caller holds one deadline over all attempts
-            trust_env=urlsplit(self._address).hostname not in LOOPBACK,  # proxies, but never to this machine
-        )
+        return headers
 
     @asynccontextmanager
     async def _send(self, method: str, url: str, data: bytes | None) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        session: aiohttp.ClientSession = await self._sessions.get()
+        session: aiohttp.ClientSession = await self._sessions.get(self)
+        if self._headers is None:
+            self._headers = self._made_headers()
         try:
-            async with session.request(method, url, data=data, allow_redirects=False) as response:
+            async with session.request(
+                method, url, data=data, headers=self._headers, allow_redirects=False
+            ) as response:
                 if response.status != 200:
                     raise await self._failure(response)
                 yield response
