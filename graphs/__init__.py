@@ -8,7 +8,6 @@ from langgraph.types import Command, Send
 
 from . import draw
 from .checks import check
-
 from .findings import Finding, collecting
 from .graph import Graph
 from .reducers import append, merge_by_id

@@ -64,7 +64,9 @@ class Binder:
         if inner is None and callable(bind) and not isinstance(action, (type, Runnable)):
             function = bind(fields.schema, name)
         if inner is None and not callable(function) and not isinstance(function, Runnable):
-            raise GraphSetupError(f"Node {name!r} is a {type(action).__name__}; a function, a callable object or a graph is needed.")
+            raise GraphSetupError(
+                f"Node {name!r} is a {type(action).__name__}; a function, a callable object or a graph is needed."
+            )
         self.binding = Binding(name, action, function, inner, NOTHING)
 
     def bind(self, reads: Names, writes: Names, item: str | None = None, view: Any = None) -> Binding:
@@ -151,7 +153,9 @@ class Binder:
         if self.binding.whole and not ports:
             return {}
         if len(left) > len(free):
-            error = GraphSetupError(f"Node {self.name!r} has no parameter for {', '.join(map(repr, left[len(free) :]))}.")
+            error = GraphSetupError(
+                f"Node {self.name!r} has no parameter for {', '.join(map(repr, left[len(free) :]))}."
+            )
             self.mistake(error, "unknown_field", left[-1], "Read only what the node has a parameter for.")
         return {**bound, **dict(zip(free, left, strict=False))}
 
@@ -245,8 +249,8 @@ class Binder:
                 return
             if not is_schema(member):
                 text = type_text(returns)
-                error = GraphSetupError(f"Node {self.name!r} returns {text}, but does not say which field that is.")
-                self.mistake(error, "type_mismatch", None, 'Pass writes="…" to add_node.')
+                error = GraphSetupError(f"Node {self.name!r} returns {text}, but does not say which field that is. Pass writes=.")
+                self.mistake(error, "type_mismatch", None, "")
                 return
             declared.update({name: name for name in schema_fields(member) if self._known(name)})
             self._compare_results(member, declared)
@@ -270,7 +274,9 @@ class Binder:
             bound = {name if name in outputs or alone is None else alone: name for name in named}
         for output, name in bound.items():
             self._compare_output(output, name, outputs)
-        self.binding.several = {output: name for output, name in bound.items() if output in outputs and name in self.fields}
+        self.binding.several = {
+            output: name for output, name in bound.items() if output in outputs and name in self.fields
+        }
 
     def _compare_output(self, output: str, name: str, outputs: Mapping[str, Any]) -> None:
         if output not in outputs:

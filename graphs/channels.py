@@ -87,7 +87,5 @@ class DefaultedReducer(BinaryOperatorAggregate[Any]):
             try:
                 self.fields.whole(self.key, self.value)
             except ValidationError as error:
-                raise InvalidWrite(
-                    "parallel nodes", self.key, show(self.value), explain(error, self.key)
-                ) from error
+                raise InvalidWrite("parallel nodes", self.key, show(self.value), explain(error, self.key)) from error
         return changed

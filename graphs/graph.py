@@ -84,7 +84,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             raise GraphSetupError(f"Graph(…) needs a subclass of State, not {state!r}.")
         self.fields: Fields = fields_of(state)
         for part in (input, output):
-            for field in (part.model_fields if part else {}):
+            for field in part.model_fields if part else {}:
                 if field not in self.fields:
                     raise GraphSetupError(f"{cast(Any, part).__name__}.{field} is no field of {state.__name__}.")
         super().__init__(state, context, input_schema=input, output_schema=output)
@@ -206,14 +206,16 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         return self._place(binding, options, handler)
 
     def _check_map(self, spec: Map, binder: Binder, binding: Binding, found: Any) -> None:
-        fix = "Map over a field that holds a list, as in over=\"plan.steps\"."
+        fix = 'Map over a field that holds a list, as in over="plan.steps".'
         if spec.field not in self.fields:
             error: GraphSetupError = UnknownField(
                 spec.field, tuple(self.fields), f"Node {spec.name!r}, over={spec.over!r}"
             )
             binder.mistake(error, "unknown_field", spec.over, fix)
         elif found is None:
-            error = GraphSetupError(f"Node {spec.name!r}: there is no list at {spec.over!r} of {self.state_schema.__name__}.")
+            error = GraphSetupError(
+                f"Node {spec.name!r}: there is no list at {spec.over!r} of {self.state_schema.__name__}."
+            )
             binder.mistake(error, "unknown_field" if "." in spec.over else "type_mismatch", spec.over, fix)
         for field in binding.writes or ():
             if self.fields[field].reducer is None:
@@ -314,7 +316,9 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         for name in (*starts, end_key):
             if name not in self.nodes and name != END:
                 where = f"Edge from {', '.join(map(repr, starts))}"
-                self._mistake(UnknownTarget(name, tuple(self.nodes), where), "unknown_target", name, "Add the node first.")
+                self._mistake(
+                    UnknownTarget(name, tuple(self.nodes), where), "unknown_target", name, "Add the node first."
+                )
         self.waiting_edges.add((tuple(starts), end_key))
         return self
 
@@ -405,7 +409,14 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         from .running import run_graph
 
         return await run_graph(
-            self, input, thread_id=thread_id, approver=approver, model=model, context=context, policy=policy, budget=budget
+            self,
+            input,
+            thread_id=thread_id,
+            approver=approver,
+            model=model,
+            context=context,
+            policy=policy,
+            budget=budget,
         )
 
     def run_sync(self, input: StateT | Mapping[str, Any], **options: Any) -> Run[StateT]:
@@ -451,7 +462,10 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
 
     def _named(self, node: Any, action: Any) -> tuple[str, Any]:
         if not isinstance(node, str):
-            node, action = str(getattr(node, "__name__", None) or getattr(node, "name", None) or type(node).__name__), node
+            node, action = (
+                str(getattr(node, "__name__", None) or getattr(node, "name", None) or type(node).__name__),
+                node,
+            )
         if action is None:
             raise GraphSetupError(f"Node {node!r} has nothing to run: add_node(name, function).")
         return node, action
@@ -470,11 +484,11 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         wrapped = guarded_handler(handler, guard) if handler is not None else None
         options["destinations"] = options.get("destinations") or binding.goto or None
         try:
-            super().add_node(name, step, input_schema=reading_schema(binding, self.fields), error_handler=wrapped, **options)
+            super().add_node(
+                name, step, input_schema=reading_schema(binding, self.fields), error_handler=wrapped, **options
+            )
         except ValueError as error:
             raise GraphSetupError(str(error)) from error
-        if wrapped is not None:
-            self.nodes[f"__error_handler__{name}"].input_schema = self.state_schema
         self.bindings[name] = binding
         return self
 

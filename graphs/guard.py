@@ -143,7 +143,9 @@ class Guard:
         if isinstance(result, Mapping):
             return cast("Mapping[str, Any]", result)
         if isinstance(result, BaseModel):
-            values = {name: getattr(result, name) for name in type(result).model_fields if name in result.model_fields_set}
+            values = {
+                name: getattr(result, name) for name in type(result).model_fields if name in result.model_fields_set
+            }
             if seen is None or not isinstance(result, self.fields.schema):
                 return values
             new = {name: additions(self.fields, name, value, seen) for name, value in values.items()}

@@ -20,7 +20,6 @@ from .nodes import ITEM, Step
 from .typing_match import item_type, members, schema_fields, without_none
 
 
-
 @dataclass(frozen=True, slots=True)
 class Map:
     """What `add_map` was told."""

@@ -20,7 +20,6 @@ from .guard import Guard
 from .ports import Special
 from .typing_match import is_dict_schema, schema_fields
 
-
 ITEM = "__item__"
 """In place of a field: the item of a map."""
 
@@ -158,7 +157,9 @@ class Step(Runnable[Any, Any]):
 class FunctionStep(Step):
     """A node that calls a function."""
 
-    def __init__(self, name: str, guard: Guard, inputs: Inputs, function: Callable[..., Any], *, is_async: bool) -> None:
+    def __init__(
+        self, name: str, guard: Guard, inputs: Inputs, function: Callable[..., Any], *, is_async: bool
+    ) -> None:
         super().__init__(name, guard)
         self.inputs, self.function, self.is_async = inputs, function, is_async
         self._by_position = inputs.positional

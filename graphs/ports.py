@@ -113,7 +113,7 @@ def _resolvable(target: Any) -> dict[str, Any]:
     for name, annotation in getattr(target, "__annotations__", {}).items():
         try:
             found[name] = eval(annotation, names) if isinstance(annotation, str) else annotation
-        except Exception:  # noqa: BLE001, S112 - an annotation may be any expression, and only informs
+        except Exception:
             found[name] = Any
     return found
 
@@ -144,8 +144,9 @@ def _takes_state(
     if parameter.name == "state":
         return True
     wanted = bare(hint)
-    if isinstance(wanted, type) and wanted not in (object, BaseModel) and issubclass(schema, wanted):
-        return issubclass(wanted, BaseModel)
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel) and wanted is not BaseModel:
+        if issubclass(schema, wanted):
+            return True
     # A lambda cannot be annotated: its only parameter is the state unless a field has its name.
     alone = getattr(function, "__name__", "") == "<lambda>" and len(parameters) == 1
     return alone and parameter.name not in schema.model_fields and parameter.default is UNTYPED

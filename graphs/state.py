@@ -48,7 +48,7 @@ class State(BaseModel):
 
 def _refuse_names(schema: type[BaseModel]) -> None:
     private = f"_{schema.__name__.lstrip('_')}__"
-    for name in (*schema.model_fields, *schema.__private_attributes__):
+    for name in (*schema.model_fields, *schema.__private_attributes__, *schema.__annotations__):
         if name in RESERVED or name.startswith(("__", private)):
             raise GraphSetupError(
                 f"{schema.__name__}: a field cannot be called {name.removeprefix(private[:-2])!r}; LangGraph uses the "

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from langchain_core.runnables import Runnable
+from langgraph.config import get_config
 from typing_extensions import TypedDict
 
 from .binding import Binding
-from .fields import Fields
+from .channels import read_channels
+from .fields import MISSING, Fields
 from .guard import Guard, Targets
 from .maps import ItemStep
-from .nodes import FunctionStep, Inputs, RunnableStep, Step
+from .nodes import FunctionStep, Inputs, RunnableStep, Step, build_state
 from .ports import is_async
 from .subgraphs import GraphStep
 
@@ -74,17 +76,25 @@ def reading(fields: Fields, names: tuple[str, ...]) -> type[Any]:
 
 
 def guarded_handler(handler: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
-    """An error handler whose updates and targets are checked."""
+    """An error handler that takes the whole state, and whose updates and targets are checked."""
     if is_async(handler):
 
         @functools.wraps(handler)
-        async def arun(*args: Any, **kwargs: Any) -> Any:
-            return guard.land(await handler(*args, **kwargs), None)
+        async def arun(state: Any, *args: Any, **kwargs: Any) -> Any:
+            return guard.land(await handler(_state_now(guard), *args, **kwargs), get_config())
 
         return arun
 
     @functools.wraps(handler)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return guard.land(handler(*args, **kwargs), None)
+    def run(state: Any, *args: Any, **kwargs: Any) -> Any:
+        return guard.land(handler(_state_now(guard), *args, **kwargs), get_config())
 
     return run
+
+
+def _state_now(guard: Guard) -> Any:
+    # LangGraph hands over what the failed node was given, which is only what that node reads.
+    fields = guard.fields
+    values = read_channels(get_config(), tuple(fields))
+    found = {name: value for name in fields if (value := fields.value(name, values)) is not MISSING}
+    return build_state(fields.schema, found)

@@ -69,7 +69,13 @@ class GraphStep(Step):
     """A node that runs a graph inside its own checkpoint namespace."""
 
     def __init__(
-        self, name: str, guard: Guard, inputs: Inputs, inner: Inner, outputs: Mapping[str, str], carried: Mapping[str, str]
+        self,
+        name: str,
+        guard: Guard,
+        inputs: Inputs,
+        inner: Inner,
+        outputs: Mapping[str, str],
+        carried: Mapping[str, str],
     ) -> None:
         """A node for `inner`.
 
@@ -101,7 +107,7 @@ class GraphStep(Step):
             if value is not MISSING and port in self.carried and field in self.guard.fields:
                 value = additions(self.guard.fields, field, value, seen)
             if value is not MISSING:
-                update[field] = value
+                update[port] = value
         return self.guard.land(update, config)
 
     def _value(self, port: str, values: Mapping[str, Any]) -> Any:

@@ -15,6 +15,8 @@ from typing import (
     ForwardRef,
     Literal,
     NewType,
+    NotRequired,
+    Required,
     TypeVar,
     Union,
     cast,
@@ -25,7 +27,7 @@ from typing import (
 )
 
 from pydantic import BaseModel
-from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType
+from typing_extensions import ReadOnly, TypeAliasType
 from typing_extensions import is_typeddict as is_typeddict_too
 
 _NUMBERS: dict[type, tuple[type, ...]] = {float: (int,), complex: (int, float)}
@@ -211,5 +213,3 @@ def type_text(annotation: Any) -> str:
         inner = ", ".join("..." if part is Ellipsis else type_text(part) for part in arguments)
         return f"{type_text(get_origin(annotation))}[{inner}]"
     return getattr(annotation, "__name__", None) or str(annotation).removeprefix("typing.")
-
-

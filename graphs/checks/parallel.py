@@ -19,7 +19,9 @@ def parallel_writes(graph: Outline) -> Iterator[Finding]:
             key = (name, frozenset((one, other)))
             if key not in seen:
                 seen.add(key)
-                yield _finding(name, one, f"Nodes {one!r} and {other!r} may run in the same step and both write {name!r}")
+                yield _finding(
+                    name, one, f"Nodes {one!r} and {other!r} may run in the same step and both write {name!r}"
+                )
     for node in sorted(sent_to(graph)):
         for name in sorted(_plainly_written(graph, node)):
             yield _finding(name, node, f"Node {node!r} may run several times in one step, and writes {name!r}")

@@ -68,7 +68,8 @@ def _unapproved(graph: Outline, node: NodeOutline) -> Iterator[Finding]:
 def _unbounded_judges(graph: Outline) -> Iterator[Finding]:
     bounded = {(node.name, node.loop.back_to) for node in graph.nodes.values() if node.loop is not None}
     for circle in circles(
-        graph.nodes, lambda name: {after for after in graph.after(name) if (name, after) not in bounded} & graph.nodes.keys()
+        graph.nodes,
+        lambda name: {after for after in graph.after(name) if (name, after) not in bounded} & graph.nodes.keys(),
     ):
         judges = [name for name in circle if getattr(graph.nodes[name].action, "judges", False) is True]
         for name in judges:
@@ -111,6 +112,8 @@ def _why_not_class(cls: type) -> str | None:
     own = dataclasses.is_dataclass(cls) or issubclass(cls, (BaseModel, enum.Enum)) or hasattr(cls, "_fields")
     if own and "." in cls.__qualname__ and "[" not in cls.__qualname__:
         return f"{cls.__qualname__} is defined inside a class or function, and would come back as a plain dict"
-    if cls is type or not (own or issubclass(cls, _STORABLE) or cls.__module__.partition(".")[0] in ("numpy", "pandas")):
+    if cls is type or not (
+        own or issubclass(cls, _STORABLE) or cls.__module__.partition(".")[0] in ("numpy", "pandas")
+    ):
         return f"{type_text(cls)} has no stored form"
     return None

@@ -77,7 +77,7 @@ def _tree(target: Any) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | 
 
 def _parsed(source: str) -> ast.Module | None:
     # The lines of a lambda may begin in the middle of a call.
-    for text in (source, f"({source.rstrip(',')})", f"_{source[source.find('.'):]}" if "." in source else ""):
+    for text in (source, f"({source.rstrip(',')})", f"_{source[source.find('.') :]}" if "." in source else ""):
         try:
             return ast.parse(text)
         except SyntaxError:
@@ -127,11 +127,16 @@ class _Reader:
                     self.result.reads.discard(node.func.attr)
         self.result.reads -= {"get", "model_copy", "model_dump", "keys", "items", "values"}
         uses = (node for node in whole if isinstance(node, ast.Name) and node.id == parameter)
-        self.result.reads_more = any(id(node) not in understood for node in uses) or any(
-            isinstance(node, ast.Attribute) and node.attr in ("model_dump", "items", "values")
-            and _is_name(node.value, parameter)
-            for node in whole
-        ) or any(_is_get(node, parameter) for node in whole)
+        self.result.reads_more = (
+            any(id(node) not in understood for node in uses)
+            or any(
+                isinstance(node, ast.Attribute)
+                and node.attr in ("model_dump", "items", "values")
+                and _is_name(node.value, parameter)
+                for node in whole
+            )
+            or any(_is_get(node, parameter) for node in whole)
+        )
 
     @staticmethod
     def _field_read(node: ast.AST, parameter: str) -> str | None:
@@ -258,8 +263,10 @@ def _is_name(node: ast.AST, name: str) -> bool:
 
 
 def _is_get(node: ast.AST, parameter: str) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and (
-        node.func.attr == "get" and _is_name(node.func.value, parameter)
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (node.func.attr == "get" and _is_name(node.func.value, parameter))
     )
 
 

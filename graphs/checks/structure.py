@@ -63,7 +63,9 @@ def reachable(graph: Outline, start: str) -> set[str]:
 
 def _unreachable(graph: Outline, reached: set[str]) -> Iterator[Finding]:
     if not graph.nodes:
-        yield Finding("dead_end", "error", None, None, "The graph has no nodes.", "Add one, and an edge from START to it.")
+        yield Finding(
+            "dead_end", "error", None, None, "The graph has no nodes.", "Add one, and an edge from START to it."
+        )
         return
     started = bool(graph.after(START))
     for node in graph.nodes.values():

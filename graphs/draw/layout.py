@@ -112,7 +112,9 @@ def _order(layers: list[list[Spot]], links: list[tuple[str, str]]) -> None:
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
             place = {spot.key: index for other in layers for index, spot in enumerate(other)}
-            means = {spot.key: _mean((above if down else below).get(spot.key, []), place, place[spot.key]) for spot in layer}
+            means = {
+                spot.key: _mean((above if down else below).get(spot.key, []), place, place[spot.key]) for spot in layer
+            }
             layer.sort(key=lambda spot: means[spot.key])
 
 

@@ -65,7 +65,7 @@ def _draw_spot(canvas: _Canvas, spot: Spot, boxes: dict[str, Box], x: int, top: 
     box = boxes[spot.key]
     left = x - (len(box.label) + 3) // 2
     right = left + len(box.label) + 3
-    corners = ("╭╮╰╯" if box.kind in ("start", "end") else "╔╗╚╝" if box.kind in ("map", "graph") else "┌┐└┘")
+    corners = "╭╮╰╯" if box.kind in ("start", "end") else "╔╗╚╝" if box.kind in ("map", "graph") else "┌┐└┘"
     side, line = ("║", "═") if box.kind in ("map", "graph") else ("│", "─")
     canvas.write(top, left, corners[0] + line * (right - left - 1) + corners[1])
     canvas.write(top + 1, left, f"{side} {box.label} {side}")

@@ -25,6 +25,7 @@ _STYLE = """
   }
 """
 
+
 def as_svg(picture: Diagram) -> str:
     """The picture as one svg element."""
     layout = lay_out(picture, lambda label: len(label) * _LETTER + 36, 36.0)
@@ -93,10 +94,14 @@ def _box(layout: Layout, box: Box) -> str:
     spot = layout.spots[box.name]
     x, y = _at(layout, box.name)
     round_by = _HEIGHT / 2 if box.kind in ("start", "end") else 8
-    frame = f'x="{x - spot.width / 2:.1f}" y="{y:.1f}" width="{spot.width:.1f}" height="{_HEIGHT:.0f}" rx="{round_by:.0f}"'
+    frame = (
+        f'x="{x - spot.width / 2:.1f}" y="{y:.1f}" width="{spot.width:.1f}" height="{_HEIGHT:.0f}" rx="{round_by:.0f}"'
+    )
     shadow = ""
     if box.kind in ("map", "graph"):
-        behind = f'x="{x - spot.width / 2 + 5:.1f}" y="{y + 5:.1f}" width="{spot.width:.1f}" height="{_HEIGHT:.0f}" rx="8"'
+        behind = (
+            f'x="{x - spot.width / 2 + 5:.1f}" y="{y + 5:.1f}" width="{spot.width:.1f}" height="{_HEIGHT:.0f}" rx="8"'
+        )
         shadow = f'<rect class="box {box.kind}" {behind}/>'
     return (
         f'{shadow}<rect class="box {box.kind}" {frame}/>'
