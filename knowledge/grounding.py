@@ -1,8 +1,9 @@
 """Whether a text says only what its evidence says, judged by words alone.
 
 Numbers and names carry more than similarity does: of claims with a number that the evidence lacks, 9 % are
-grounded; with all numbers there, 41 % (354 claims about encyclopedia pages). A pass is no proof: a negation
-or a swapped relation is not seen. What it finds missing is missing.
+grounded; with all numbers there, 41 %. On the same 354 claims about web pages, 74 % of those that this check
+passes are grounded, and 23 % of those that it does not. A pass is no proof: a negation or a swapped relation
+is not seen.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ PARTLY_SHARE = 0.4
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'’-]*[a-z0-9][\w'’-]*\b|\b[A-Z]{2,}\b")
-_NUMBER_WORDS = {
+_NUMBER_WORDS = {  # not "one", which is mostly no number
     word: str(number)
-    for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+    for number, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), start=2)
 }
 
 
@@ -84,6 +85,8 @@ def check_grounding(text: str, evidence: Sequence[str]) -> Grounding:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
+    """What all evidence texts have together."""
+
     stems: frozenset[str]
     numbers: frozenset[str]
     verbatim: str
@@ -96,8 +99,8 @@ class _Evidence:
     def judge(self, sentence: str) -> SentenceGrounding:
         if _squeezed(sentence) in self.verbatim:
             return SentenceGrounding(sentence, "supported", 1.0, ())
-        stems = set(terms(plain(sentence)))
-        share = len(stems & self.stems) / len(stems) if stems else 0.0
+        stems = {stem for stem in terms(plain(sentence)) if not stem[0].isdigit()}  # numbers count apart
+        share = len(stems & self.stems) / len(stems) if stems else float(bool(_numbers(sentence)))
         numbers = sorted(_numbers(sentence) - self.numbers)
         names = _names(sentence)
         absent = [name for name in names if not set(terms(name)) <= self.stems]
@@ -113,8 +116,9 @@ def _support(share: float, number_missing: bool, names_missing: int, names: int)
 
 def _numbers(text: str) -> frozenset[str]:
     """The numbers, also those written as words up to twelve, without thousands separators."""
-    found = {match.replace(",", "") for match in _NUMBER.findall(text)}
-    return frozenset(found | {_NUMBER_WORDS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in _NUMBER_WORDS})
+    digits = {match.replace(",", "") for match in _NUMBER.findall(text)}
+    words = set(re.findall(r"[a-z]+", text.lower())) & _NUMBER_WORDS.keys()
+    return frozenset(digits | {_NUMBER_WORDS[word] for word in words})
 
 
 def _names(sentence: str) -> list[str]:

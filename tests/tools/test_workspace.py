@@ -72,9 +72,7 @@ def test_links_lead_nowhere(tools: dict[str, Any], tmp_path: Path, outside: Path
     assert tools["list_files"]() == ["real.txt"]
 
 
-def test_a_hard_link_is_replaced_and_not_written_through(
-    tools: dict[str, Any], tmp_path: Path, outside: Path
-) -> None:
+def test_a_hard_link_is_replaced_and_not_written_through(tools: dict[str, Any], tmp_path: Path, outside: Path) -> None:
     tools["write_file"]("a.txt", "x", KEY)
     os.link(outside / "secret.txt", tmp_path / "home" / "hard.txt")
     tools["write_file"]("hard.txt", "mine", KEY)
