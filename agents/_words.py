@@ -67,6 +67,13 @@ def origins_of(value: Any) -> frozenset[Origin]:
             return frozenset({"user"})
 
 
+def best_once(passages: Sequence[Passage], at_most: int) -> list[Passage]:
+    """The passages without repeats; of more than `at_most`, those with the best scores. Their order stays."""
+    once = list({passage.passage_id: passage for passage in reversed(passages)}.values())[::-1]
+    best = {p.passage_id for p in sorted(once, key=lambda passage: -passage.score)[:at_most]}
+    return [passage for passage in once if passage.passage_id in best]
+
+
 def numbered(passages: Sequence[Passage]) -> str:
     """The passages one under the other, each with its number, source and heading."""
     return "\n\n".join(_headed(i, passage) for i, passage in enumerate(passages, 1)) or "(none)"

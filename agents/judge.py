@@ -16,12 +16,15 @@ from ..models import model as resolve
 from ._agent import Agent
 from ._program_checks import Work, program_scores
 from ._prompts import Prompt
-from ._words import RETRIEVED, numbered, text_of
+from ._words import RETRIEVED, best_once, numbered, text_of
 from .values import Answer, Criterion, CriterionScore, Rubric, Scores, Verdict
 
 PROGRAM = "program"
 """What a verdict names in place of a model when no model was asked."""
 REPAIRS = 1
+"""How often a capable model may add a criterion that it left out."""
+SHOWN = 24
+"""Most passages that a judging model reads."""
 
 
 class YesNo(BaseModel):
@@ -103,7 +106,7 @@ class Judge(Agent):
             origins=RETRIEVED,
             criteria="\n".join(_line(criterion) for criterion in self.rubric.criteria),
             question=_asked(work),
-            passages=numbered(work.passages),
+            passages=numbered(best_once(work.passages, SHOWN)),
             answer=text_of(work.answer),
         )
         problem = ""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.errors import InvalidOutput, OutputTruncated
+from ..core.errors import GraphSetupError, InvalidOutput, OutputTruncated
 from ..knowledge import Citation, Embedder, Passage, Quotes, ScoredSentence, best_sentences, locate
 from ..knowledge.quoting import Confidence
 from ..knowledge.structure import read_units
@@ -17,7 +17,7 @@ from ..models import Model, Params
 from ..models import model as resolve
 from ._agent import Agent
 from ._prompts import Prompt
-from ._words import RETRIEVED, numbered
+from ._words import RETRIEVED, best_once, numbered
 from .values import Answer, Verdict
 
 QUOTING = "quoting"
@@ -63,6 +63,7 @@ class Writer(Agent):
 
     Args:
         model: The model, or its spec; None takes that of the run.
+        max_passages: How many passages it looks at, the best by score; repeats do not count.
         embedder: Compares question and sentences; by default MiniLM where its weights are. None: words only.
         prompt: Instructions in place of our own, as text or as a file.
     """
@@ -71,10 +72,14 @@ class Writer(Agent):
         self,
         model: Model | str | None = None,
         *,
+        max_passages: int = 12,
         embedder: Embedder | None | Literal["default"] = "default",
         prompt: str | Path | None = None,
     ) -> None:
+        if max_passages < 1:
+            raise GraphSetupError(f"max_passages is {max_passages!r}; a writer needs at least 1.")
         self.model = resolve(model)
+        self.max_passages = max_passages
         self._embedder: Embedder | None | Literal["default"] = embedder
         self._prompt = Prompt("writer", prompt)
         self._small_prompt = Prompt("writer_small", prompt)
@@ -92,6 +97,7 @@ class Writer(Agent):
         """
         if not passages:
             return Answer(text=NOTHING, confidence="uncertain", model=QUOTING)
+        passages = best_once(passages, self.max_passages)
         level = (await self.model.capabilities()).level
         quotes = await best_sentences(question, passages, embedder=self._embedder)
         failed = verdict is not None and not verdict.passed

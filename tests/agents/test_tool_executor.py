@@ -13,7 +13,7 @@ from collegium.core.messages import Message, ToolCall
 from collegium.guardrails.policy import Policy
 from collegium.models.base import Capabilities
 from collegium.runs import Decision
-from collegium.testing import ScriptedApprover, ScriptedModel, approve_all
+from collegium.testing import FunctionModel, ModelCall, ScriptedApprover, ScriptedModel, approve_all
 from collegium.tools import FunctionTool, Tool, ToolResult, tool
 
 
@@ -377,3 +377,51 @@ async def test_the_conversation_is_kept_as_json_that_reads_back() -> None:
 
     assert [message.role for message in model.calls[1].messages] == ["system", "user", "assistant", "tool"]
     assert model.calls[1].messages[2].content == "I will."
+
+
+class Pile(State):
+    letters: list[str]
+    receipts: Annotated[list[ToolResult], append] = []
+    rounds: int = 0
+
+
+async def test_an_executor_that_acts_can_be_mapped_over_items_which_each_ask() -> None:
+    box = Outbox()
+
+    def answer(seen: ModelCall) -> object:
+        to = seen.messages[1].content
+        return "done" if seen.messages[-1].role == "tool" else call("send", to=to)
+
+    graph = Graph(Pile)
+    graph.add_map("send", ToolExecutor(FunctionModel(answer), [box.send]), over="letters", writes="receipts")
+    graph.add_edge(START, "send")
+    graph.add_edge("send", END)
+
+    run = await graph.run({"letters": ["Ada", "Bob"]}, approver=approve_all())
+
+    assert sorted(box.sent) == ["Ada", "Bob"]
+    assert [receipt.content for receipt in run.state.receipts] == ["sent to Ada", "sent to Bob"]
+
+
+async def test_an_executor_that_is_visited_again_starts_afresh() -> None:
+    box = Outbox()
+    model = ScriptedModel([call("send", to="Ada"), "done", call("send", to="Ada"), "done"])
+
+    def again(rounds: int) -> int:
+        return rounds + 1
+
+    def enough(rounds: int) -> bool:
+        return rounds >= 2
+
+    graph = Graph(Pile)
+    graph.add_node("send", ToolExecutor(model, [box.send]), reads={"goal": "letters"}, writes="receipts")
+    graph.add_node("count", again, writes="rounds")
+    graph.add_edge(START, "send")
+    graph.add_edge("send", "count")
+    graph.add_loop("count", back_to="send", until=enough, at_most=3, then=END)
+
+    run = await graph.run({"letters": ["Ada"]}, approver=approve_all())
+
+    assert box.sent == ["Ada", "Ada"]
+    assert len(run.state.receipts) == 2
+    assert len(model.calls[2].messages) == 2

@@ -163,6 +163,18 @@ async def test_orders_inside_a_passage_stay_material_of_the_user_turn() -> None:
     assert user.origins == {"retrieval"}
 
 
+async def test_a_passage_found_twice_is_read_once_and_the_best_are_kept_in_their_order() -> None:
+    model = ScriptedModel([Statements(statements=[])])
+    weak = Passage(passage_id="p3", source="w.md", start=0, end=5, text="Weak.", score=0.1)
+
+    await Writer(model, max_passages=2, embedder=None)("What?", [weak, *PASSAGES, *PASSAGES])
+
+    shown = model.calls[0].messages[1].content
+    assert shown.count("brill.md") == 2
+    assert "Weak." not in shown
+    assert shown.index(PASSAGES[0].text) < shown.index(PASSAGES[1].text)
+
+
 WORDS = st.sampled_from(["harbour", "1412", "tower", "Renn", "oranges,", "the", "burned.", "Napoleon", "—", "It", "x"])
 TEXT = st.lists(WORDS, min_size=1, max_size=14).map(" ".join)
 
