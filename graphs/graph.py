@@ -296,7 +296,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         self.routers[source, name] = binding
 
     def _reads_of(self, function: Any, source: str) -> Binding:
-        binding = reads_of(function, self.fields, f"{source} → …")
+        binding = reads_of(function, self.fields, source)
         self._note(binding.mistakes)
         return binding
 
