@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+QUESTION := Which licence does tenacity have?
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help demo test check format constraints clean
@@ -16,7 +17,7 @@ help:
 demo: $(VENV)/installed
 	$(BIN)/collegium models pull smollm2
 	$(BIN)/collegium models pull minilm
-	$(BIN)/collegium run research --yes --db .collegium/demo.db
+	$(BIN)/collegium run research --yes "$(QUESTION)"
 
 test: $(VENV)/installed-dev
 	$(BIN)/pytest --numprocesses 2

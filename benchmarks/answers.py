@@ -62,8 +62,7 @@ async def ask(question: str, accepted: list[str], documents: list[str], model: s
     return Outcome(question, answer.text, right, all(quoted), answer.confidence, run.model or answer.model, seconds)
 
 
-async def measure(questions: Path, documents: list[str], model: str | None) -> list[Outcome]:
-    lines = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines() if line.strip()]
+async def measure(lines: list[dict[str, Any]], documents: list[str], model: str | None) -> list[Outcome]:
     return [await ask(line["question"], line["accepted"], documents, model) for line in lines]
 
 
@@ -74,7 +73,9 @@ def main() -> int:
     parser.add_argument("--model", help="provider:model[@url]")
     parser.add_argument("--least", type=int, default=0, help="status 1 when fewer answers are right")
     given = parser.parse_args()
-    outcomes = asyncio.run(measure(given.questions, given.docs, given.model))
+    text: str = given.questions.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+    outcomes = asyncio.run(measure(lines, given.docs, given.model))
     for one in outcomes:
         mark = "right" if one.right else "WRONG"
         held = "" if one.quotes_hold else "  A QUOTE DOES NOT HOLD"

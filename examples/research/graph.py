@@ -18,16 +18,18 @@ from typing import Annotated
 
 from collegium import END, START, Graph, State, append, tool
 from collegium.agents import Answer, Judge, Plan, Planner, Retriever, Review, Rubric, Step, Verdict, Writer
-from collegium.core.context import current_run
 from collegium.knowledge import Index, Passage
 from collegium.runs import call_tool
 from collegium.tools import ToolResult
 
 
-class Research(State):
+class Question(State):
     question: str
     documents: list[str] = []
     """Files and folders to read; without any, package descriptions."""
+
+
+class Research(Question):
     plan: Plan | None = None
     passages: Annotated[list[Passage], append] = []
     answer: Answer | None = None
@@ -71,13 +73,7 @@ def library(documents: Sequence[str]) -> Index:
 
 async def read(documents: list[str]) -> None:
     """Bring the index up to date; documents that have not changed cost nothing."""
-    run = current_run.get()
-
-    def tell(text: str, done: int, total: int) -> None:
-        if run:
-            run.emit("progress", {"text": text, "done": done, "total": total}, node="read")
-
-    await library(documents).ingest([Path(d) for d in documents] or package_descriptions(), progress=tell)
+    await library(documents).ingest([Path(d) for d in documents] or package_descriptions())
 
 
 async def search(step: Step, documents: list[str]) -> list[Passage]:
@@ -94,7 +90,7 @@ def passed(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.passed
 
 
-graph = Graph(Research, name="research")
+graph = Graph(Research, name="research", input=Question)
 graph.add_node("read", read, writes=[])
 graph.add_node("plan", Planner(agents=["search"]), reads={"goal": "question"}, writes="plan")
 graph.add_node("review", Review("plan"))
