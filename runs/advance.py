@@ -27,13 +27,13 @@ from ..guardrails.policy import Policy
 from .budget import Budget
 from .decisions import Decision, Reject, decision_from_json
 from .engine import Engine
-from .events import EventKind, event_of
+from .events import Event, EventKind, row_of
 from .inputs import first_input
 from .interrupts import questions_of, resume_value
 from .parking import approval_row
 from .scope import RunScope
 from .show import NodeShow
-from .store import ApprovalRow, EventRow, RunRow, approvals, events, runs
+from .store import ApprovalRow, RunRow, approvals, events, runs
 from .target import Target
 from .values import last_values
 
@@ -73,8 +73,16 @@ class _Finished:
     """The graph has no task left."""
 
 
-async def advance(engine: Engine, run_id: str, control: RunControl | None = None) -> Outcome:
+async def advance(
+    engine: Engine, run_id: str, control: RunControl | None = None, *, claimed: RunRow | None = None
+) -> Outcome:
     """Take the lease of a queued run and move it as far as it goes.
+
+    Args:
+        engine: The services of the Runner.
+        run_id: Which run.
+        control: Through which it is told to drain.
+        claimed: The run, when its lease was taken at admission.
 
     Raises:
         UnknownTarget: The run's graph is not known here; the run is left as it is.
@@ -83,10 +91,11 @@ async def advance(engine: Engine, run_id: str, control: RunControl | None = None
     """
     outcome = Outcome("again")
     while outcome.end == "again":
-        claimed = await engine.store.write(partial(_claim, engine=engine, run_id=run_id))
-        if claimed is None:
+        row = claimed or await engine.store.write(partial(_claim, engine=engine, run_id=run_id))
+        claimed = None
+        if row is None:
             return Outcome("idle")
-        row, target = claimed
+        target = engine.registry.of(row)
         lease = Lease(engine, row, target, await _scope(engine, row, target), control or RunControl())
         token = current_run.set(lease.scope)
         current_node.set(None)
@@ -98,11 +107,11 @@ async def advance(engine: Engine, run_id: str, control: RunControl | None = None
     return outcome
 
 
-def _claim(conn: Connection, engine: Engine, run_id: str) -> tuple[RunRow, Target] | None:
+def _claim(conn: Connection, engine: Engine, run_id: str) -> RunRow | None:
     row = runs.get(conn, run_id)
-    target = engine.registry.of(row)
+    engine.registry.of(row)
     epoch = runs.claim(conn, run_id, engine.worker_id, engine.clock.now())
-    return None if epoch is None else (replace(row, epoch=epoch, status="running"), target)
+    return None if epoch is None else replace(row, epoch=epoch, status="running")
 
 
 async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
@@ -161,7 +170,7 @@ class Lease:
         except StoreError:
             raise
         except Rejected as error:
-            await self._cancel(str(error))
+            await self._finish("cancelled", str(error))
             return Outcome("cancelled", error, self._next)
         except Exception as error:  # the boundary of a run: any failure of a node becomes its outcome
             log.debug("run %s failed", self.row.run_id, exc_info=True)
@@ -279,43 +288,49 @@ class Lease:
             for interrupt in interrupts
             for index, asked in enumerate(questions_of(interrupt))
         ]
-        parked = await self._rest(lambda conn: runs.park(conn, run_id, epoch, rows, now=now), _parking_news)
+        parked = await self._rest(
+            lambda conn, used: runs.park(conn, run_id, epoch, rows, now=now, **used), _parking_news
+        )
         return "again" if parked.status == "queued" else "waiting"
 
-    async def _finish(self, status: Literal["done", "failed"], error: str | None = None) -> None:
+    async def _finish(self, status: Literal["done", "failed", "cancelled"], error: str | None = None) -> None:
         now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
-        news: _News = ("run_done", {}) if status == "done" else ("run_failed", {"error": error})
+        news: dict[str, _News] = {
+            "done": ("run_done", {}),
+            "failed": ("run_failed", {"error": error}),
+            "cancelled": ("run_cancelled", {"reason": error}),
+        }
         self._next = await self._rest(
-            lambda conn: runs.finish(conn, run_id, epoch, status, now=now, error=error), lambda _: [news]
+            lambda conn, used: runs.finish(conn, run_id, epoch, status, now=now, error=error, **used),
+            lambda _: [news[status]],
         )
-
-    async def _cancel(self, reason: str) -> None:
-        now, run_id = self.engine.clock.now(), self.row.run_id
-        news: _News = ("run_cancelled", {"reason": reason})
-        self._next = await self._rest(lambda conn: runs.cancel(conn, run_id, reason, now=now), lambda _: [news])
 
     async def _release(self) -> None:
         """Put the run back into the queue, for this or another worker."""
         now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
         try:
-            await self._rest(lambda conn: runs.requeue(conn, run_id, epoch, now=now), lambda _: [])
+            await self._rest(lambda conn, used: runs.requeue(conn, run_id, epoch, now=now, **used), lambda _: [])
         except Fenced:
             log.debug("run %s was taken over or cancelled meanwhile", run_id)
 
-    async def _rest(self, work: Callable[[Connection], ResultT], news: Callable[[ResultT], Sequence[_News]]) -> ResultT:
+    async def _rest(
+        self,
+        work: Callable[[Connection, dict[str, Any]], ResultT],
+        news: Callable[[ResultT], Sequence[_News]],
+    ) -> ResultT:
         """Bring the run to rest: what it used, its new state and the events that tell of it, all or nothing."""
-        usage, model, now = self.scope.usage, self.scope.model, self.engine.clock.now()
-        used = asdict(usage) if usage != Usage() else None
+        scope, now = self.scope, self.engine.clock.now()
+        used: dict[str, Any] = {"usage": asdict(scope.usage), "model": scope.model}
 
-        def joined(conn: Connection) -> tuple[ResultT, list[EventRow]]:
-            runs.amend(conn, self.row.run_id, self.row.epoch, now=now, usage=used, model=model)
-            result = work(conn)
-            told = [events.append(conn, self.row.run_id, kind, data, now=now, node="") for kind, data in news(result)]
+        def joined(conn: Connection) -> tuple[ResultT, list[Event]]:
+            result = work(conn, used)
+            told = [Event(scope.run_id, next(scope.numbers), kind, None, now, data) for kind, data in news(result)]
+            events.append_all(conn, [row_of(event) for event in [*self.engine.held_back(scope.run_id), *told]])
             return result, told
 
-        result, told = await self.engine.store.write(joined, full=True, lane=self.row.run_id)
-        for row in told:
-            self.engine.watch.publish(event_of(row))
+        result, told = await self.engine.store.write(joined, full=True, lane=scope.lane)
+        for event in told:
+            self.engine.watch.publish(event)
         return result
 
 

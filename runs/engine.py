@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from sqlite3 import Connection
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -11,9 +12,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from ..core.clock import Clock
 from ..core.ids import IdSource
 from ..guardrails.policy import Policy
-from .events import LIVE_ONLY, Event
+from .events import LIVE_ONLY, Event, row_of
 from .registry import Registry
-from .store import RunRow, Store, events
+from .store import RunRow, Store, events, runs
 from .store.saver import StoreSaver
 from .target import Target
 from .watch import Watch
@@ -37,6 +38,8 @@ class Engine:
     results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """What runs ended with in this process, until somebody asks for it."""
 
+    _held_back: dict[str, list[Event]] = field(default_factory=dict[str, list[Event]])
+
     @property
     def durability(self) -> str:
         """`sync` where a crash can be survived; in memory, checkpoints only at rest."""
@@ -53,13 +56,23 @@ class Engine:
     def _saver(self, target: Target) -> StoreSaver:
         return StoreSaver(self.store, serde=target.serializer)
 
+    def held_back(self, run_id: str) -> list[Event]:
+        """Events of a run that are not stored yet; whoever takes them stores them."""
+        return self._held_back.pop(run_id, [])
+
+    def _keep(self, event: Event, epoch: int) -> None:
+        if self.store.path is None:  # nothing in memory outlives a crash: stored together when the run rests
+            self._held_back.setdefault(event.run_id, []).append(event)
+            return
+
+        def store(conn: Connection) -> None:
+            runs.check_fence(conn, event.run_id, epoch)
+            events.append_all(conn, [row_of(event)])
+
+        self.store.post(store, lane=f"{event.run_id}/{epoch}")
+
     def publish(self, event: Event, epoch: int) -> None:
         """Store an event under a lease (unless it is live only) and show it to watchers."""
         if event.kind not in LIVE_ONLY:
-            self.store.post(
-                lambda conn: events.append(
-                    conn, event.run_id, event.kind, event.data, now=event.at, node=event.node, epoch=epoch
-                ),
-                lane=event.run_id,
-            )
+            self._keep(event, epoch)
         self.watch.publish(event)

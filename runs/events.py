@@ -60,6 +60,11 @@ class Event:
     data: Mapping[str, Any]
 
 
+def row_of(event: Event) -> EventRow:
+    """The row that keeps an event."""
+    return EventRow(event.run_id, event.seq, event.kind, event.node, dict(event.data), event.at)
+
+
 def event_of(row: EventRow) -> Event:
     """The event that a stored row describes."""
     return Event(row.run_id, row.seq, cast(EventKind, row.kind), row.node or None, row.at, row.data)

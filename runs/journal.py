@@ -109,7 +109,7 @@ async def once(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolR
             now=now,
         ),
         full=True,
-        lane=scope.run_id,
+        lane=scope.lane,
     )
     if found.outcome == "new":
         return await _attempt(entry, call)
@@ -136,7 +136,7 @@ async def _record(entry: Entry, result: ToolResult, state: EffectState = "done")
     await scope.store.write(
         lambda conn: effects.record(conn, scope.run_id, scope.epoch, entry.key, state, body, now=now),
         full=True,
-        lane=scope.run_id,
+        lane=scope.lane,
     )
     return result
 
@@ -176,7 +176,7 @@ async def _again(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> Too
     await scope.store.write(
         lambda conn: effects.retry(conn, scope.run_id, scope.epoch, entry.key, now=now),
         full=True,
-        lane=scope.run_id,
+        lane=scope.lane,
     )
     return await _attempt(entry, call)
 

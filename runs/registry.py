@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from ..core.errors import GraphChanged, UnknownTarget
@@ -53,7 +54,7 @@ class Registry:
         """
         target = self.named(row.graph)
         if target.fingerprint != row.fingerprint:
-            raise GraphChanged(row.run_id, row.graph, _difference(row.shape, target.shape))
+            raise GraphChanged(row.run_id, row.graph, _difference(json.loads(row.shape), target.shape))
         return target
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from sqlite3 import Connection
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -24,12 +25,12 @@ from .answers import checked
 from .budget import Budget
 from .decisions import Approval, Decision, decision_to_json
 from .engine import Engine
-from .events import LIVE_ONLY, Event, event_of
+from .events import LIVE_ONLY, Event, event_of, row_of
 from .heart import Heart
 from .parking import approval_of
 from .registry import Registry
 from .run import AT_REST, Run, RunStatus
-from .store import RunRow, Store, approvals, events, runs, workers
+from .store import ApprovalRow, RunRow, Store, approvals, events, runs, workers
 from .target import AnyGraph, Target
 from .values import values_of
 from .watch import Watch, arriving
@@ -51,7 +52,7 @@ class Runner:
 
     def __init__(
         self,
-        url: str | None = None,
+        url: str | Store | None = None,
         *,
         graphs: Sequence[AnyGraph] = (),
         context: object | Callable[[], Any] | None = None,
@@ -67,7 +68,8 @@ class Runner:
         """Describe a Runner; `async with` (or `open`) opens its store.
 
         Args:
-            url: `sqlite:///path` or `sqlite://:memory:`; else `COLLEGIUM_DB`, else the project's store.
+            url: `sqlite:///path` or `sqlite://:memory:`; else `COLLEGIUM_DB`, else the project's store. Or a Store,
+                which its owner closes.
             graphs: Graphs that it can run: Collegium graphs and any LangGraph graph.
             context: Handed to tools and nodes as `deps`: an object, or a function (sync or async) that makes one
                 at each start and resume. Never stored.
@@ -81,7 +83,8 @@ class Runner:
             clock: Tells the time.
             ids: Makes ids.
         """
-        self._store = Store(url if url == MEMORY else database_url(url))
+        self._owns_store = not isinstance(url, Store)
+        self._store = url if isinstance(url, Store) else Store(url if url == MEMORY else database_url(url))
         self._serve, self._lease_s, self._poll_s = serve, lease_s, poll_s
         self._context = context
         self._slots = slots
@@ -151,7 +154,8 @@ class Runner:
         if self._store.is_open:
             now = self._engine.clock.now()
             await self._store.write(lambda conn: workers.leave(conn, self._engine.worker_id, now))
-            await self._store.close()
+            if self._owns_store:
+                await self._store.close()
 
     # -- runs ---------------------------------------------------------------------------------
 
@@ -194,10 +198,11 @@ class Runner:
             target=target,
             folder=folder,
         )
-        stored = await self._store.write(lambda conn: runs.admit(conn, row, on_busy), full=True)
+        worker_id = self._engine.worker_id
+        stored = await self._store.write(lambda conn: runs.admit(conn, row, on_busy, worker_id=worker_id), full=True)
         self._mine.add(row.run_id)
-        if stored.status == "queued":
-            self._spawn(row.run_id)
+        if stored.status != "pending":
+            self._spawn(row.run_id, stored if stored.status == "running" else None)
         return self._view(stored, known, None)
 
     async def resume(self, run_id: str) -> Run[Any]:
@@ -229,7 +234,7 @@ class Runner:
         """
         now = self._engine.clock.now()
 
-        def cancel(conn: Any) -> Event | None:
+        def cancel(conn: Connection) -> Event | None:
             if runs.get(conn, run_id).finished_at is not None:
                 return None
             runs.cancel(conn, run_id, reason or "cancelled", now=now)
@@ -252,9 +257,12 @@ class Runner:
             UnknownRun: There is no such run.
             CorruptState: A record of it is damaged.
         """
-        row, waiting = await self._store.read(
-            lambda conn: (runs.get(conn, run_id), approvals.inbox(conn, run_id=run_id))
-        )
+
+        def read(conn: Connection) -> tuple[RunRow, list[ApprovalRow]]:
+            row = runs.get(conn, run_id)
+            return row, approvals.inbox(conn, run_id=run_id) if row.status == "waiting" else []
+
+        row, waiting = await self._store.read(read)
         target = self._target(row)
         values = self._engine.results.pop(run_id, None) if row.status == "done" else None
         if values is None and target is not None:
@@ -381,20 +389,20 @@ class Runner:
 
     # -- work ---------------------------------------------------------------------------------
 
-    def _spawn(self, run_id: str) -> None:
+    def _spawn(self, run_id: str, claimed: RunRow | None = None) -> None:
         if run_id in self._tasks:
             return
-        task = asyncio.create_task(self._work(run_id), name=f"collegium-{run_id}")
+        task = asyncio.create_task(self._work(run_id, claimed), name=f"collegium-{run_id}")
         self._tasks[run_id] = task
         task.add_done_callback(lambda done: self._done(run_id, done))
 
-    async def _work(self, run_id: str) -> Outcome:
+    async def _work(self, run_id: str, claimed: RunRow | None) -> Outcome:
         room = self._room
         if room is None:
             room = self._room = asyncio.Semaphore(self._slots)
         async with room:
             control = self._controls[run_id] = RunControl()
-            outcome = await advance(self._engine, run_id, control)
+            outcome = await advance(self._engine, run_id, control, claimed=claimed)
             if outcome.cause is not None:
                 self._engine.causes[run_id] = outcome.cause
         if outcome.next_run_id is not None:
@@ -465,7 +473,7 @@ class Runner:
             graph=target.name,
             version=target.version,
             fingerprint=target.fingerprint,
-            shape=target.shape,
+            shape=target.shape_text,
             input=target.encode(target.admit(input)),
             model_spec=_spec(model if model is not None else self._engine.model),
             created_at=now,
@@ -503,7 +511,9 @@ class Runner:
         )
 
     async def _stored_events(self, run_id: str, last: int) -> list[Event]:
-        await self._store.flush(run_id)
+        held_back = [row_of(event) for event in self._engine.held_back(run_id)]
+        if held_back:
+            await self._store.write(lambda conn: events.append_all(conn, held_back))
         return [event_of(row) for row in await self._store.read(lambda conn: events.after(conn, run_id, last))]
 
     async def _at_rest(self, run_id: str) -> bool:

@@ -44,6 +44,11 @@ class RunScope:
     watchers: Callable[[], bool] = bool
 
     @property
+    def lane(self) -> str:
+        """The lane of the store in which the writes of this lease depend on each other."""
+        return f"{self.run_id}/{self.epoch}"
+
+    @property
     def watched(self) -> bool:
         """Whether somebody follows the run live."""
         return self.watchers()

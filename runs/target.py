@@ -12,7 +12,7 @@ from langgraph.types import Overwrite
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..core.errors import InvalidInput, InvalidWrite
-from ..core.ids import digest
+from ..core.ids import canonical_json, digest
 from ..guardrails.policy import Policy
 from ..tools.base import Tool
 from ._types import reachable_types
@@ -152,6 +152,11 @@ class Target:
     def view(self, values: Mapping[str, Any]) -> Any:
         """The state as users see it: typed for a managed graph, else a dict."""
         return self.managed.view(values) if self.managed else dict(values)
+
+    @cached_property
+    def shape_text(self) -> str:
+        """The shape as JSON text."""
+        return canonical_json(self.shape)
 
     def check_end(self, values: Mapping[str, Any] | None) -> None:
         """Refuse an end that the schema of a plain graph's state refuses; a managed graph checks at each write.

@@ -16,8 +16,7 @@ RowT = TypeVar("RowT")
 SqlValue = str | int | float | bytes | None
 
 _JSON = frozenset(
-    {"shape", "usage", "metadata", "budget", "payload", "allowed", "schema", "decision", "args", "result"}
-    | {"data", "graphs"}
+    {"usage", "metadata", "budget", "payload", "allowed", "schema", "decision", "args", "result"} | {"data", "graphs"}
 )
 _TIMES = frozenset({"created_at", "updated_at", "finished_at", "expires_at", "decided_at", "at", "beat_at"})
 

@@ -30,7 +30,8 @@ class RunRow:
     input: bytes
     created_at: datetime
     updated_at: datetime
-    shape: dict[str, Any] = field(default_factory=dict[str, Any])
+    shape: str = "{}"
+    """JSON text that says what the fingerprint is of; read only to tell what changed."""
     target: str | None = None
     folder: str | None = None
     status: StoredStatus = "queued"

@@ -28,7 +28,6 @@ from .tables import (
 __all__ = [
     "Parked",
     "admit",
-    "amend",
     "cancel",
     "check_fence",
     "claim",
@@ -66,8 +65,16 @@ def get(conn: sqlite3.Connection, run_id: str) -> RunRow:
     return get_run(conn, run_id)
 
 
-def admit(conn: sqlite3.Connection, row: RunRow, on_busy: Literal["reject", "enqueue"] = "reject") -> RunRow:
+def admit(
+    conn: sqlite3.Connection,
+    row: RunRow,
+    on_busy: Literal["reject", "enqueue"] = "reject",
+    *,
+    worker_id: str | None = None,
+) -> RunRow:
     """Store a new run; returns it as stored: `queued`, or `pending` behind the thread's unfinished run.
+
+    With `worker_id` a run that need not wait is claimed by that worker at once, `running` under epoch 1.
 
     Raises:
         ThreadBusy: The thread has an unfinished run, and `on_busy` is `reject`.
@@ -78,7 +85,8 @@ def admit(conn: sqlite3.Connection, row: RunRow, on_busy: Literal["reject", "enq
         (row.thread_id,),
     ).fetchone()
     if ahead is None:
-        admitted = replace(row, status="queued")
+        held = worker_id is not None and _is_alive(conn, worker_id)
+        admitted = replace(row, status="running", epoch=1, owner=worker_id) if held else replace(row, status="queued")
     elif on_busy == "enqueue":
         admitted = replace(row, status="pending", after_run_id=ahead[0])
     else:
@@ -98,7 +106,7 @@ def claim(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) 
     if run.status != "queued":
         return None
     # A worker that was just declared dead must not claim: nobody would sweep the run afterwards.
-    if not conn.execute("SELECT 1 FROM worker WHERE worker_id=?", (worker_id,)).fetchone():
+    if not _is_alive(conn, worker_id):
         return None
     check_chain(conn, run)
     return update_run(conn, run, epoch=run.epoch + 1, owner=worker_id, status="running", updated_at=now).epoch
@@ -123,6 +131,7 @@ def park(
     *,
     now: datetime,
     usage: Mapping[str, Any] | None = None,
+    model: str | None = None,
 ) -> Parked:
     """Let a run wait for these questions, all that it has open; nothing of it stays in memory.
 
@@ -143,7 +152,7 @@ def park(
         status=status,
         owner=None,
         updated_at=now,
-        usage=run.usage if usage is None else dict(usage),
+        **_used(run, usage, model),
     )
     return Parked(status, stored)
 
@@ -152,11 +161,12 @@ def finish(
     conn: sqlite3.Connection,
     run_id: str,
     epoch: int,
-    status: Literal["done", "failed"],
+    status: Literal["done", "failed", "cancelled"],
     *,
     now: datetime,
     error: str | None = None,
     usage: Mapping[str, Any] | None = None,
+    model: str | None = None,
 ) -> str | None:
     """End a run and free its thread; returns the id of the pending run that is queued by it.
 
@@ -165,7 +175,7 @@ def finish(
     """
     run = held_run(conn, run_id, epoch)
     approvals.cancel_open(conn, run_id)
-    return _end(conn, run, status, now, error, run.usage if usage is None else dict(usage))
+    return _end(conn, run, status, now, error, **_used(run, usage, model))
 
 
 def cancel(conn: sqlite3.Connection, run_id: str, reason: str, *, now: datetime) -> str | None:
@@ -181,17 +191,25 @@ def cancel(conn: sqlite3.Connection, run_id: str, reason: str, *, now: datetime)
     if run.finished_at is not None:
         return None
     approvals.cancel_open(conn, run_id)
-    return _end(conn, replace(run, epoch=run.epoch + 1), "cancelled", now, reason, run.usage)
+    return _end(conn, replace(run, epoch=run.epoch + 1), "cancelled", now, reason)
 
 
-def requeue(conn: sqlite3.Connection, run_id: str, epoch: int, *, now: datetime) -> None:
+def requeue(
+    conn: sqlite3.Connection,
+    run_id: str,
+    epoch: int,
+    *,
+    now: datetime,
+    usage: Mapping[str, Any] | None = None,
+    model: str | None = None,
+) -> None:
     """Give a running run back, so that another worker (or this one, later) goes on with it.
 
     Raises:
         Fenced: Another worker took the run over, or it was cancelled.
     """
     run = held_run(conn, run_id, epoch)
-    update_run(conn, run, status="queued", owner=None, updated_at=now)
+    update_run(conn, run, status="queued", owner=None, updated_at=now, **_used(run, usage, model))
 
 
 def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
@@ -208,27 +226,6 @@ def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
     if ahead is not None:
         raise ThreadBusy(run.thread_id, *ahead)
     update_run(conn, run, status="queued", error=None, finished_at=None, updated_at=now)
-
-
-def amend(
-    conn: sqlite3.Connection,
-    run_id: str,
-    epoch: int,
-    *,
-    now: datetime,
-    model: str | None = None,
-    usage: Mapping[str, Any] | None = None,
-    budget: Mapping[str, Any] | None = None,
-) -> None:
-    """Store what has become known of a run: its model, what it used, its budget.
-
-    Raises:
-        Fenced: Another worker took the run over, or it was cancelled.
-    """
-    changes: dict[str, Any] = {"model": model}
-    changes |= {"usage": usage and dict(usage), "budget": budget and dict(budget)}
-    known = {name: value for name, value in changes.items() if value is not None}
-    update_run(conn, held_run(conn, run_id, epoch), updated_at=now, **known)
 
 
 def verify(conn: sqlite3.Connection, run_id: str) -> None:
@@ -275,9 +272,18 @@ def count(conn: sqlite3.Connection) -> dict[StoredStatus, int]:
     return dict(conn.execute("SELECT status, count(*) FROM run GROUP BY status").fetchall())
 
 
+def _is_alive(conn: sqlite3.Connection, worker_id: str) -> bool:
+    return conn.execute("SELECT 1 FROM worker WHERE worker_id=?", (worker_id,)).fetchone() is not None
+
+
 def _holder(conn: sqlite3.Connection, thread_id: str, ahead: tuple[str, str]) -> tuple[str, str]:
     found = conn.execute(f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (thread_id,)).fetchone()
     return found or ahead
+
+
+def _used(run: RunRow, usage: Mapping[str, Any] | None, model: str | None) -> dict[str, Any]:
+    """What a run has used, as changes of its row."""
+    return {"usage": run.usage if usage is None else dict(usage), "model": model or run.model}
 
 
 def _end(
@@ -286,10 +292,10 @@ def _end(
     status: StoredStatus,
     now: datetime,
     error: str | None,
-    usage: dict[str, Any],
+    **used: Any,
 ) -> str | None:
     held = run.status != "pending"
-    update_run(conn, run, status=status, owner=None, error=error, usage=usage, updated_at=now, finished_at=now)
+    update_run(conn, run, status=status, owner=None, error=error, updated_at=now, finished_at=now, **used)
     return _promote(conn, run.thread_id, now) if held else None
 
 

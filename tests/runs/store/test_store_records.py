@@ -49,7 +49,7 @@ def intend(conn: sqlite3.Connection, epoch: int = 1, key: str = "k-1", digest: s
 def test_a_run_comes_back_as_it_was_admitted(conn: sqlite3.Connection, run_row: RunMaker) -> None:
     row = run_row(
         input=b"\x00\xff",
-        shape={"question": "str"},
+        shape='{"question": "str"}',
         metadata={"who": "a\ud800\u0000"},
         budget={"tokens": 5},
         target="x:y",
@@ -108,7 +108,6 @@ def test_what_a_worker_writes_is_refused_once_the_run_changed_hands(
         lambda: runs.park(conn, "run-0", epoch, [], now=NOW),
         lambda: runs.finish(conn, "run-0", epoch, "done", now=NOW),
         lambda: runs.requeue(conn, "run-0", epoch, now=NOW),
-        lambda: runs.amend(conn, "run-0", epoch, now=NOW, model="m"),
         lambda: intend(conn, epoch),
         lambda: events.append(conn, "run-0", "custom", {}, now=NOW, epoch=epoch),
     ):
