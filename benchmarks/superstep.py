@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from time import process_time
@@ -88,26 +88,24 @@ def model_input(goal: int, items: int) -> Any:
 
 def builder(schema: str) -> Any:
     graph: Any = StateGraph(Plain) if schema == "TypedDict" else StateGraph(Model)
-    graph.add_node(
-        "count", count_plain if schema == "TypedDict" else count_model, destinations=("count", END)
-    )
+    graph.add_node("count", count_plain if schema == "TypedDict" else count_model, destinations=("count", END))
     graph.add_edge(START, "count")
     return graph
 
 
 @asynccontextmanager
-async def no_saver(_: Path) -> AsyncIterator[None]:
+async def no_saver(_: Path) -> AsyncGenerator[None]:
     yield None
 
 
 @asynccontextmanager
-async def langgraph_saver(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
+async def langgraph_saver(path: Path) -> AsyncGenerator[AsyncSqliteSaver]:
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
         yield saver
 
 
 @asynccontextmanager
-async def store_saver(path: Path) -> AsyncIterator[StoreSaver]:
+async def store_saver(path: Path) -> AsyncGenerator[StoreSaver]:
     store = Store(str(path))
     await store.open()
     yield StoreSaver(store, serde=StrictSerializer([Model, RecordModel]))
@@ -196,11 +194,7 @@ def main() -> None:
     )
     print("| schema | state | no saver | AsyncSqliteSaver | StoreSaver | ratio |\n|---|---|---|---|---|---|")
     for row in rows:
-        print(
-            "| {schema} | {state} | {none:.2f} | {asyncsqlite:.2f} | {store:.2f} | {ratio:.2f} |".format(
-                **row
-            )
-        )
+        print("| {schema} | {state} | {none:.2f} | {asyncsqlite:.2f} | {store:.2f} | {ratio:.2f} |".format(**row))
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 

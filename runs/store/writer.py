@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
+from traceback import clear_frames
 from typing import Any
 
 from ...core.errors import StoreUnavailable
@@ -140,12 +141,21 @@ class Writer:
             if jobs[0].writes:
                 self._commit(connection, jobs)
             else:
-                jobs[0].result = jobs[0].work(connection)
+                self._read(connection, jobs[0])
         except BaseException as error:  # whatever it is, those who wait must hear it and the thread must live
+            _let_go(error)
             if len(jobs) > 1 and not is_fatal(error):
                 self._serve_each(connection, jobs)
             else:
                 self._fail(jobs, self._explain(error))
+
+    def _read(self, connection: sqlite3.Connection, job: Job) -> None:
+        """Do a job that only reads, on one snapshot from its start to its end."""
+        connection.execute("BEGIN")
+        try:
+            job.result = job.work(connection)
+        finally:
+            connection.execute("ROLLBACK")
 
     def _serve_each(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
         """One job of a group failed and all were taken back: give each a transaction of its own."""
@@ -219,6 +229,17 @@ class Writer:
         for loop, told in waiting.items():
             if not loop.is_closed():
                 _call_soon(loop, told)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Release what the frames of an error hold.
+
+    A query that was not read to its end keeps the connection on its snapshot for as long as its cursor lives. In a
+    traceback that somebody keeps, that would be long: reads would see the past, and writes be refused as outdated.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, jobs: list[Job]) -> None:

@@ -1,7 +1,7 @@
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import run
 from sys import executable
 from typing import Any
 
@@ -73,26 +73,15 @@ def approval_row() -> ApprovalMaker:
 
 
 @pytest.fixture
-def together(path: Path) -> Iterator[Together]:
-    """Runs one role of `store_peer.py` in several processes that start at the same moment; their printed lines."""
-    started: list[Popen[str]] = []
+def together(path: Path) -> Together:
+    """Runs one role of `store_peer.py` in several processes that start at the same moment; what each printed."""
 
-    def run(role: str, names: list[str]) -> list[list[str]]:
+    def play(role: str, names: list[str]) -> list[list[str]]:
         script = str(Path(__file__).with_name("store_peer.py"))
-        peers = [
-            Popen([executable, "-W", "error", script, role, str(path), name], stdin=PIPE, stdout=PIPE, text=True)
-            for name in names
-        ]
-        started.extend(peers)
-        for peer in peers:
-            assert peer.stdout is not None and peer.stdout.readline() == "ready\n"
-        for peer in peers:
-            assert peer.stdin is not None
-            peer.stdin.write("\n")
-            peer.stdin.flush()
-        return [peer.communicate(timeout=120)[0].splitlines() for peer in peers]
+        command = [executable, "-W", "error", script, role, str(path), *names]
+        done = run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.stderr == ""
+        said = [line.partition("|") for line in done.stdout.splitlines()]
+        return [[text for name, _, text in said if name == mine] for mine in names]
 
-    yield run
-    for peer in started:
-        peer.kill()
-        peer.communicate()
+    return play

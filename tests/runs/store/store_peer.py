@@ -6,6 +6,7 @@ python store_peer.py ROLE STORE [NAME]
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import resource
 import signal
@@ -13,9 +14,12 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
 
 from collegium.core.errors import AlreadyDecided, StoreUnavailable
 from collegium.runs.store import Store, approvals, events, runs, workers
+
+BARRIER: Barrier
 
 
 def now() -> datetime:
@@ -23,11 +27,14 @@ def now() -> datetime:
 
 
 def start(path: str) -> Store:
-    print("ready", flush=True)
-    sys.stdin.readline()
+    BARRIER.wait(60)
     store = Store(path, busy_s=30)
     store.open_now()
     return store
+
+
+def say(name: str, text: object) -> None:
+    print(f"{name}|{text}", flush=True)
 
 
 def open_only(path: str, _: str) -> None:
@@ -41,7 +48,7 @@ def claim(path: str, name: str) -> None:
     store.write_now(lambda conn: workers.register(conn, workers.this_worker(name, now())))
     for round_ in range(20):
         epoch = store.write_now(lambda conn, n=round_: runs.claim(conn, f"run-{n}", name, now()))
-        print(f"{round_}:{epoch}" if epoch else f"{round_}:no", flush=True)
+        say(name, f"{round_}:{epoch or 'no'}")
     store.close_now()
 
 
@@ -50,9 +57,9 @@ def decide(path: str, name: str) -> None:
     for round_ in range(20):
         try:
             store.write_now(lambda conn, n=round_: approve(conn, f"ap-{n}", name), full=True)
-            print(f"{round_}:won", flush=True)
+            say(name, f"{round_}:won")
         except AlreadyDecided as error:
-            print(f"{round_}:{error.by}", flush=True)
+            say(name, f"{round_}:{error.by}")
     store.close_now()
 
 
@@ -82,20 +89,21 @@ def die(path: str, _: str) -> None:
     store.write_now(half)
 
 
-def fill(path: str, _: str) -> None:
+def fill(path: str, name: str) -> None:
     """Write until the file may not grow any more, then say how many writes were acknowledged."""
     store = start(path)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
     done = 0
     try:
-        for done in range(1000):
+        while done < 1000:
             store.write_now(lambda conn: events.append(conn, "run-0", "custom", {"text": "x" * 5000}, now=now()))
+            done += 1
     except StoreUnavailable as error:
-        print(f"{done} {error}", flush=True)
+        say(name, f"{done} {error}")
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     row = store.write_now(lambda conn: events.append(conn, "run-0", "custom", {"text": "space again"}, now=now()))
-    print(row.seq, flush=True)
+    say(name, row.seq)
     store.close_now()
 
 
@@ -109,5 +117,11 @@ ROLES: dict[str, Callable[[str, str], None]] = {
 }
 
 if __name__ == "__main__":
-    role, path, *rest = sys.argv[1:]
-    ROLES[role](path, rest[0] if rest else "")
+    role, path, *names = sys.argv[1:]
+    forking = multiprocessing.get_context("fork")
+    BARRIER = forking.Barrier(len(names))
+    processes = [forking.Process(target=ROLES[role], args=(path, name)) for name in names]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()

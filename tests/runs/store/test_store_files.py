@@ -16,6 +16,10 @@ async def make(path: Path) -> None:
     await store.close()
 
 
+def names_in(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
+
+
 def leave_empty(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -111,13 +115,13 @@ def test_a_memory_url_names_no_file(url: str) -> None:
 async def test_constructing_a_store_does_no_io(tmp_path: Path) -> None:
     Store(str(tmp_path / "store.db"))
 
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_a_new_store_leaves_no_other_files_when_closed(tmp_path: Path) -> None:
     await make(tmp_path / "store.db")
 
-    assert [entry.name for entry in tmp_path.iterdir()] == ["store.db"]
+    assert names_in(tmp_path) == ["store.db"]
 
 
 def test_a_migration_that_fails_leaves_the_old_schema_whole() -> None:

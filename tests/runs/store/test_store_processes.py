@@ -94,12 +94,13 @@ async def test_a_full_disk_is_named_keeps_what_was_acknowledged_and_can_be_writt
 async def test_the_runs_of_a_process_that_is_gone_are_queued_under_a_new_epoch(
     store: Store, run_row: RunMaker, together: Together
 ) -> None:
-    await store.write(lambda conn: runs.admit(conn, run_row()))
-    together("claim", ["killed"])
+    for number in range(20):
+        await store.write(lambda conn, n=number: runs.admit(conn, run_row(f"run-{n}")))
+    together("claim", ["gone"])
 
     freed = await store.write(lambda conn: workers.sweep(conn, NOW, lease_s=1e9))
 
     run = await store.read(lambda conn: runs.get(conn, "run-0"))
-    assert freed == ["run-0"]
+    assert len(freed) == 20
     assert (run.status, run.owner, run.epoch) == ("queued", None, 2)
     assert await store.read(workers.listing) == []

@@ -212,41 +212,32 @@ async def test_a_type_that_no_schema_names_is_refused_when_the_state_is_saved(st
 async def test_a_flipped_bit_is_seen_wherever_it_lies(store: Store, table: str, column: str) -> None:
     saver = StoreSaver(store)
     await letter_graph(saver).ainvoke({"body": "", "lines": []}, config(), durability="sync")
-    (size,) = await store.read(
-        lambda conn: conn.execute(
-            f"SELECT length({column}) FROM {table} WHERE length({column}) > 20 ORDER BY rowid_of LIMIT 1".replace(
-                " ORDER BY rowid_of", ""
-            )
-        ).fetchone()
-    )
+    whole = await store.read(lambda conn: first(conn, table, column))
+    size = len(whole[column])
 
     for position in range(0, size, max(1, size // 25)):
-        kept = await store.write(lambda conn, at=position: flip(conn, table, column, at))
-        with pytest.raises((CorruptState, StoreUnavailable)):
+        await store.write(lambda conn, at=position: put(conn, table, {**whole, column: flipped(whole[column], at)}))
+        with pytest.raises(CorruptState, match="damaged"):
             _ = [entry async for entry in saver.alist(config())]
-        await store.write(lambda conn, old=kept: restore(conn, table, old))
-    assert len([entry async for entry in saver.alist(config())]) == 4
+        await store.write(lambda conn: put(conn, table, whole))
+        assert len([entry async for entry in saver.alist(config())]) == 4
 
 
-def flip(conn: sqlite3.Connection, table: str, column: str, position: int) -> Sequence[Any]:
-    """Flip one bit in the first long value of a column; returns the row as it was."""
-    cursor = conn.execute(f"SELECT * FROM {table} WHERE length({column}) > 20 LIMIT 1")
-    row = cursor.fetchone()
-    names = [name for name, *_ in cursor.description]
-    value = row[names.index(column)]
+def flipped(value: str | bytes, position: int) -> str | bytes:
+    """The value with one bit changed."""
     data = bytearray(value.encode() if isinstance(value, str) else value)
     data[position] ^= 1
-    damaged: Any = data.decode() if isinstance(value, str) else bytes(data)
-    replace_row(conn, table, row, [damaged if name == column else old for name, old in zip(names, row, strict=True)])
-    return list(row)
+    return data.decode() if isinstance(value, str) else bytes(data)
 
 
-def restore(conn: sqlite3.Connection, table: str, row: Sequence[Any]) -> None:
-    conn.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+def first(conn: sqlite3.Connection, table: str, column: str) -> dict[str, Any]:
+    """The first row of a table with a long value in a column."""
+    cursor = conn.execute(f"SELECT * FROM {table} WHERE length({column}) > 20 LIMIT 1")
+    return dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
 
 
-def replace_row(conn: sqlite3.Connection, table: str, old: Sequence[Any], new: Sequence[Any]) -> None:
-    restore(conn, table, new)
+def put(conn: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    conn.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", list(row.values()))
 
 
 async def test_a_value_that_vanished_is_named(store: Store) -> None:

@@ -41,38 +41,45 @@ async def gate(store: Store) -> Callable[[], None]:
     return opened.set
 
 
+@pytest.fixture
+async def on_disk(store: Store) -> Store:
+    """A store in a file; its jobs are done in another thread, several at once."""
+    await store.write(lambda conn: void(conn.execute("CREATE TABLE note (word)")))
+    return store
+
+
 @pytest.fixture(params=["file", "memory"])
-async def store(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'store.db'}" if request.param == "file" else "sqlite://:memory:")
+async def either(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    store = Store(f"sqlite:///{tmp_path / 'either.db'}" if request.param == "file" else "sqlite://:memory:")
     await store.open()
     await store.write(lambda conn: void(conn.execute("CREATE TABLE note (word)")))
     yield store
     await store.close()
 
 
-async def test_posts_and_writes_are_stored_in_the_order_given(store: Store) -> None:
+async def test_posts_and_writes_are_stored_in_the_order_given(either: Store) -> None:
     for number in range(200):
-        store.post(note(f"{number}"))
+        either.post(note(f"{number}"))
         if number % 7 == 0:
-            await store.write(note(f"{number} again"))
+            await either.write(note(f"{number} again"))
 
-    words = [word for word in await store.read(notes) if "again" not in word]
+    words = [word for word in await either.read(notes) if "again" not in word]
 
     assert words == [str(number) for number in range(200)]
 
 
-async def test_a_read_sees_what_was_posted_before_it(store: Store) -> None:
-    store.post(note("posted"))
+async def test_a_read_sees_what_was_posted_before_it(either: Store) -> None:
+    either.post(note("posted"))
 
-    assert await store.read(notes) == ["posted"]
-    store.post(note("and again"))
-    assert await asyncio.to_thread(store.read_now, notes) == ["posted", "and again"]
+    assert await either.read(notes) == ["posted"]
+    either.post(note("and again"))
+    assert await asyncio.to_thread(either.read_now, notes) == ["posted", "and again"]
 
 
-async def test_a_failed_write_leaves_nothing_and_spoils_no_other_of_its_group(store: Store) -> None:
-    open_gate = await gate(store)
-    good = [asyncio.create_task(store.write(note(f"good {n}"), lane=f"{n}")) for n in range(3)]
-    bad = asyncio.create_task(store.write(refuse, lane="bad"))
+async def test_a_failed_write_leaves_nothing_and_spoils_no_other_of_its_group(on_disk: Store) -> None:
+    open_gate = await gate(on_disk)
+    good = [asyncio.create_task(on_disk.write(note(f"good {n}"), lane=f"{n}")) for n in range(3)]
+    bad = asyncio.create_task(on_disk.write(refuse, lane="bad"))
     await asyncio.sleep(0)
     open_gate()
 
@@ -80,46 +87,46 @@ async def test_a_failed_write_leaves_nothing_and_spoils_no_other_of_its_group(st
         await bad
     await asyncio.gather(*good)
 
-    assert await store.read(notes) == ["good 0", "good 1", "good 2"]
+    assert await on_disk.read(notes) == ["good 0", "good 1", "good 2"]
 
 
-async def test_the_error_of_a_post_is_raised_by_the_next_write_of_its_lane_and_only_there(store: Store) -> None:
-    store.post(refuse, lane="a")
-    store.post(note("after the failed one"), lane="a")
-    await store.write(note("another lane"), lane="b")
-
-    with pytest.raises(UnknownRun):
-        await store.write(note("must not stand without what came before"), lane="a")
-    await store.write(note("heard, so it goes on"), lane="a")
-
-    assert await store.read(notes) == ["another lane", "heard, so it goes on"]
-
-
-async def test_flush_raises_the_error_of_a_post_once(store: Store) -> None:
-    store.post(refuse)
+async def test_the_error_of_a_post_is_raised_by_the_next_write_of_its_lane_and_only_there(either: Store) -> None:
+    either.post(refuse, lane="a")
+    either.post(note("after the failed one"), lane="a")
+    await either.write(note("another lane"), lane="b")
 
     with pytest.raises(UnknownRun):
-        await store.flush()
-    await store.flush()
+        await either.write(note("must not stand without what came before"), lane="a")
+    await either.write(note("heard, so it goes on"), lane="a")
+
+    assert await either.read(notes) == ["another lane", "heard, so it goes on"]
 
 
-async def test_a_full_write_commits_with_synchronous_full_and_the_next_one_with_normal(store: Store) -> None:
+async def test_flush_raises_the_error_of_a_post_once(either: Store) -> None:
+    either.post(refuse)
+
+    with pytest.raises(UnknownRun):
+        await either.flush()
+    await either.flush()
+
+
+async def test_a_full_write_commits_with_synchronous_full_and_the_next_one_with_normal(on_disk: Store) -> None:
     def pragma(conn: sqlite3.Connection) -> int:
         return int(conn.execute("PRAGMA synchronous").fetchone()[0])
 
-    assert await store.write(pragma, full=True) == 2
-    assert await store.write(pragma) == 1
+    assert await on_disk.write(pragma, full=True) == 2
+    assert await on_disk.write(pragma) == 1
 
 
-async def test_a_group_with_one_full_write_commits_with_synchronous_full(store: Store) -> None:
+async def test_a_group_with_one_full_write_commits_with_synchronous_full(on_disk: Store) -> None:
     seen: list[int] = []
 
     def pragma(conn: sqlite3.Connection) -> None:
         seen.append(conn.execute("PRAGMA synchronous").fetchone()[0])
 
-    open_gate = await gate(store)
-    store.post(pragma)
-    last = asyncio.create_task(store.write(note("intent"), full=True))
+    open_gate = await gate(on_disk)
+    on_disk.post(pragma)
+    last = asyncio.create_task(on_disk.write(note("intent"), full=True))
     await asyncio.sleep(0)
     open_gate()
     await last
@@ -127,9 +134,9 @@ async def test_a_group_with_one_full_write_commits_with_synchronous_full(store: 
     assert seen == [2]
 
 
-async def test_a_cancelled_caller_does_not_take_its_write_back(store: Store) -> None:
-    open_gate = await gate(store)
-    waiting = asyncio.create_task(store.write(note("kept")))
+async def test_a_cancelled_caller_does_not_take_its_write_back(on_disk: Store) -> None:
+    open_gate = await gate(on_disk)
+    waiting = asyncio.create_task(on_disk.write(note("kept")))
     await asyncio.sleep(0)
     waiting.cancel()
     open_gate()
@@ -137,7 +144,7 @@ async def test_a_cancelled_caller_does_not_take_its_write_back(store: Store) -> 
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
-    assert await store.read(notes) == ["kept"]
+    assert await on_disk.read(notes) == ["kept"]
 
 
 async def test_closing_stores_what_is_queued_and_leaves_no_thread(tmp_path: Path) -> None:
@@ -187,6 +194,27 @@ async def read_and_close(store: Store) -> list[str]:
     words = await store.read(notes)
     await store.close()
     return words
+
+
+async def test_a_job_that_failed_halfway_does_not_hold_later_ones_in_the_past(on_disk: Store) -> None:
+    def stop_halfway(conn: sqlite3.Connection) -> None:
+        for _ in conn.execute("SELECT word FROM note"):
+            raise UnknownRun("run-x")
+
+    await on_disk.write(note("one"))
+    await on_disk.write(note("two"))
+    with pytest.raises(UnknownRun) as read:
+        await on_disk.read(stop_halfway)
+    with pytest.raises(UnknownRun) as written:
+        await on_disk.write(stop_halfway)
+    other = sqlite3.connect(str(on_disk.path), isolation_level=None)
+    other.execute("INSERT INTO note VALUES ('three')")
+    other.close()
+
+    await on_disk.write(note("four"))
+
+    assert await on_disk.read(notes) == ["one", "two", "three", "four"]
+    assert read.value is not written.value  # the errors, with their tracebacks, were kept until here
 
 
 async def test_the_reader_cannot_write(tmp_path: Path) -> None:
