@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
+
+from .lenient import lenient
 
 Severity = Literal["error", "warning"]
 
@@ -49,9 +51,10 @@ _collecting: ContextVar[bool] = ContextVar("collegium_collecting", default=False
 
 
 @contextmanager
-def collecting() -> Iterator[None]:
+def collecting() -> Generator[None]:
     """Keep mistakes that `add_node` and its kin find, for `check()` to report, instead of raising the first.
 
+    Plain LangGraph builders are lenient too, and `compile()` gives a graph that can be checked though not run.
     The command line loads a user's file inside this, so that one look shows everything:
 
         with collecting():
@@ -60,7 +63,8 @@ def collecting() -> Iterator[None]:
     """
     token = _collecting.set(True)
     try:
-        yield
+        with lenient(is_collecting):
+            yield
     finally:
         _collecting.reset(token)
 

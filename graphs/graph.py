@@ -24,6 +24,7 @@ from .fields import Fields, fields_of
 from .findings import Code, Finding, Mistake, is_collecting
 from .guard import Guard, Targets
 from .loops import Loop, LoopRouter
+from .lenient import unrunnable
 from .lowering import compiled_from
 from .maps import Map, items_type
 from .nodes import FunctionStep
@@ -374,6 +375,8 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             CheckFailed: The checks found errors.
         """
         errors = [finding for finding in self.check() if finding.severity == "error"]
+        if errors and is_collecting():
+            return unrunnable(self)
         if errors:
             raise CheckFailed(self.name, errors)
         options: dict[str, Any] = {"cache": cache, "store": store, "debug": debug, "name": name or self.name}

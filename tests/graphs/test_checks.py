@@ -659,6 +659,22 @@ def test_collecting_reports_all_mistakes_of_one_graph() -> None:
         graph.compile()
 
 
+@pytest.mark.parametrize("name", SEEDED)
+def test_a_seeded_mistake_is_found_in_what_compile_gives_too(name: str) -> None:
+    with collecting():
+        graph, code, node = SEEDED[name]()
+        compiled = graph.compile()
+    assert (code, node) in codes(compiled)
+
+
+def test_a_plain_join_of_an_unknown_node_is_found_and_raised_outside() -> None:
+    with collecting():
+        graph = text((START, "a"), (["a", "b"], "c"), a=plain)
+    assert ("unknown_target", None) in codes(graph)
+    with pytest.raises(ValueError, match="add_node"):
+        text((START, "a"), (["a", "b"], "c"), a=plain)
+
+
 def sound_graphs() -> dict[str, Any]:
     def choose(state: Doc) -> Literal["b", "c"]:
         return "b"

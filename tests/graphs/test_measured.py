@@ -28,7 +28,7 @@ def chain(*nodes: tuple[str, Any, Any]) -> Graph[Talk]:
 
 
 def wrong(topic: str) -> Any:
-    return {"score": "many"}
+    return {"score": topic * 2}
 
 
 def use(score: int) -> None: ...
