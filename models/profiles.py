@@ -43,6 +43,8 @@ class Profile:
     reasoning: tuple[str, ...] = ("reasoning", "reasoning_content")
     """Fields of a message that carry reasoning, in the order they are tried."""
     max_tokens_field: str = "max_tokens"
+    max_tokens: int | None = None
+    """Limit of an answer when the caller sets none."""
     hosted: bool = False
     """A paid service: capable, no limits on strings, no probing."""
     probed: bool = False
@@ -156,7 +158,7 @@ _ROWS = (
         address_env=("OPENAI_COMPATIBLE_BASE_URL", "OPENAI_BASE_URL"),
         key_env=("OPENAI_COMPATIBLE_API_KEY", "OPENAI_API_KEY"),
     ),
-    Profile("embedded", "embedded", health="/health", tools=False, probed=True),
+    Profile("embedded", "embedded", health="/health", tools=False, max_tokens=1024, probed=True),
     Profile("scripted", "scripted"),
 )
 

@@ -16,7 +16,7 @@ from ..listing import Listing
 from ..memory import Memory
 from ..probe import measure
 from ..profiles import Profile
-from ..structured import Ladder
+from ..structured import FormatRefused, Ladder
 from .failures import Transient
 from .limits import LIMITS
 from .request import build_request
@@ -69,6 +69,7 @@ class CompatibleModel(Backend):
         self._memory = memory or Memory()
         self._ladder = Ladder(spec, hosted=profile.hosted, lowered=self._lower)
         self._start: Rung | None = None
+        self._counts = True
         self._probing = asyncio.Lock()
         self._sleep = sleep
 
@@ -173,7 +174,7 @@ class CompatibleModel(Backend):
 
     async def _ask(self, call: Call, deadline: Deadline, form: Mapping[str, Any] | None = None) -> Completion[None]:
         """One whole answer, tried again while that may help."""
-        body = build_request(self._name, call, max_tokens_field=self._profile.max_tokens_field, response_format=form)
+        body = self._request(call, response_format=form)
 
         async def attempt() -> Completion[None]:
             ask_leave()
@@ -201,7 +202,7 @@ class CompatibleModel(Backend):
                 if isinstance(event, Completion):
                     return event
                 tell("text_delta" if isinstance(event, TextDelta) else "reasoning_delta", {"text": event.text})
-        except (Transient, TimeoutError):
+        except (Transient, TimeoutError, FormatRefused):
             if deadline.left_s() <= 0:
                 raise
         finally:
@@ -212,6 +213,13 @@ class CompatibleModel(Backend):
         """One stream, begun again only while nothing of it was handed on."""
 
         async def begin() -> _Begun:
+            events = self._one_stream(call, deadline)
+            try:
+                return _Begun(await anext(events), events)
+            except FormatRefused:
+                if not self._counts:
+                    raise
+            self._counts = False  # an older server, which may know no `stream_options`
             events = self._one_stream(call, deadline)
             return _Begun(await anext(events), events)
 
@@ -226,7 +234,7 @@ class CompatibleModel(Backend):
     async def _one_stream(self, call: Call, deadline: Deadline) -> AsyncGenerator[StreamEvent, None]:
         ask_leave()
         started = time.perf_counter()
-        body = build_request(self._name, call, max_tokens_field=self._profile.max_tokens_field, stream=True)
+        body = self._request(call, stream=True, count=self._counts)
         async with AsyncExitStack() as stack:
             async with asyncio.timeout_at(deadline.at):
                 opened = await stack.enter_async_context(self._transport.open(body))
@@ -263,6 +271,11 @@ class CompatibleModel(Backend):
             if sum(map(len, parts)) > LIMITS.body_bytes:
                 raise self._reader.odd(f"is larger than {LIMITS.body_bytes} bytes")
         return b"".join(parts)
+
+    def _request(self, call: Call, **form: Any) -> dict[str, Any]:
+        if call.params.max_tokens is None and self._profile.max_tokens is not None:
+            call = replace(call, params=replace(call.params, max_tokens=self._profile.max_tokens))
+        return build_request(self._name, call, max_tokens_field=self._profile.max_tokens_field, **form)
 
     def _assembly(self, call: Call) -> Assembly:
         return Assembly(self._reader, _size(call), call.tools)

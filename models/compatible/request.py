@@ -17,6 +17,7 @@ def build_request(
     max_tokens_field: str = "max_tokens",
     response_format: Mapping[str, Any] | None = None,
     stream: bool = False,
+    count: bool = True,
 ) -> dict[str, Any]:
     """The request as JSON types.
 
@@ -25,7 +26,8 @@ def build_request(
         call: Messages, tools and decoding.
         max_tokens_field: What the server calls the limit of the answer.
         response_format: The constraint on the answer's form, if any.
-        stream: Whether to ask for events, the token counts among them.
+        stream: Whether to ask for events.
+        count: Whether to ask for the token counts among them.
     """
     body: dict[str, Any] = {"model": model, "messages": [m.to_wire() for m in call.messages]}
     if call.tools:
@@ -47,7 +49,8 @@ def build_request(
         body["stop"] = list(params.stop)
     if stream:
         body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
+        if count:
+            body["stream_options"] = {"include_usage": True}
     if params.extra:
         body.update(params.extra)
     return body

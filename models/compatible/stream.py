@@ -166,11 +166,14 @@ class Assembly:
     def completion(self) -> Completion[None]:
         """The whole answer; call `end` first.
 
+        Some services never give a finish reason: the final count of tokens and the end mark together then
+        show that the answer is whole.
+
         Raises:
             Transient: The stream ended before the answer did.
             BackendError: As `Reader.finish`.
         """
-        if self._finish is None:
+        if self._finish is None and not (self.done and self._usage):
             raise Transient(BackendUnavailable(self._reader.model, "the stream ended before the answer was whole."))
         seen: set[str] = set()
         calls = tuple(

@@ -213,6 +213,14 @@ async def test_a_stream_gives_deltas_and_ends_with_the_whole_answer() -> None:
     assert server.requests[0]["stream_options"] == {"include_usage": True}
 
 
+async def test_a_server_that_counts_no_tokens_in_streams_is_asked_without() -> None:
+    whole = stream(chunk({"content": "a"}), chunk({}, "stop"))
+    async with ChatServer(failure(400, "unknown field stream_options"), whole) as server:
+        events = [event async for event in client(server).stream(ASK)]
+    assert isinstance(events[-1], Completion) and events[-1].usage.output_tokens == 1
+    assert ["stream_options" in request for request in server.requests] == [True, False]
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_an_answer_in_the_other_form_is_read_all_the_same(streamed: bool) -> None:
     data = stream(chunk({"content": "a"}), chunk({}, "stop"), "[DONE]")

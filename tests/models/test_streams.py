@@ -67,6 +67,14 @@ def test_a_stream_without_a_finish_reason_is_cut_and_not_an_answer(events: list[
         assemble(stream(*events)).completion()
 
 
+def test_a_service_without_finish_reasons_is_believed_when_it_counts_and_ends() -> None:
+    usage: dict[str, Any] = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    done = assemble(stream(chunk({"content": "a"}), usage, "[DONE]")).completion()
+    assert (done.text, done.finish_reason) == ("a", "other")
+    with pytest.raises(Transient):
+        assemble(stream(chunk({"content": "a"}), usage)).completion()
+
+
 def test_broken_events_and_errors_inside_a_stream_are_failures() -> None:
     for event in ('{"choices": [', {"error": {"message": "it crashed", "code": 500}}):
         with pytest.raises(Transient):
