@@ -1,10 +1,11 @@
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collegium import END, START, Approve, Graph, Reject, State
+from collegium import END, START, Approve, Graph, Reject, Runner, State
 from collegium.agents.plan_runner import PlanRunner
 from collegium.agents.retriever import Retriever
 from collegium.agents.tool_executor import ToolExecutor
@@ -123,23 +124,39 @@ def sending(sent: list[str]) -> Any:
     return send
 
 
-async def test_steps_that_act_ask_their_person_and_act_once() -> None:
+def sends(*names: str) -> ScriptedModel:
+    return ScriptedModel([ToolCall("x", "send", json.dumps({"to": name})) for name in names])
+
+
+async def test_steps_that_act_each_ask_and_a_rejection_is_the_result_of_its_step() -> None:
     sent: list[str] = []
-    model = ScriptedModel([ToolCall("x", "send", json.dumps({"to": name})) for name in ("Ada", "Bob")])
-    runner = PlanRunner(model, tools=[sending(sent)])
-    graph = graph_of(runner)
+    runner = PlanRunner(sends("Ada", "Ada"), tools=[sending(sent)])
+    given = plan(step("a", tool="send"), step("b", tool="send"))
 
-    waiting = await graph.run({"plan": plan(step("a", tool="send"), step("b", tool="send"))})
-    assert len(waiting.approvals) == 2
-    assert sent == []
-
-    model = ScriptedModel([ToolCall("x", "send", json.dumps({"to": name})) for name in ("Ada", "Bob")])
-    graph = graph_of(PlanRunner(model, tools=[sending(sent)]))
-    decisions = ScriptedApprover([Approve(), Reject("not him")])
-    run = await graph.run({"plan": plan(step("a", tool="send"), step("b", tool="send"))}, approver=decisions)
+    run = await graph_of(runner).run({"plan": given}, approver=ScriptedApprover([Approve(), Reject("enough")]))
 
     assert sorted(result.status for result in run.state.results) == ["error", "ok"]
-    assert len(sent) == 1
+    assert sent == ["Ada"]
+
+
+async def test_a_plan_left_waiting_goes_on_in_another_runner_and_acts_once(tmp_path: Path) -> None:
+    sent: list[str] = []
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    given = plan(step("a", agent="echo"), step("b", "a", tool="send"), step("c", "b", agent="echo"))
+
+    async with Runner(
+        url, graphs=[graph_of(PlanRunner(sends("Ada"), agents={"echo": echo}, tools=[sending(sent)]))]
+    ) as runner:
+        run = await (await runner.start("work", {"plan": given})).wait()
+        assert run.status == "waiting"
+    async with Runner(
+        url, graphs=[graph_of(PlanRunner(sends(), agents={"echo": echo}, tools=[sending(sent)]))]
+    ) as runner:
+        run = await runner.answer((await runner.inbox())[0].id, Approve(by="bob"))
+        run = await run.wait()
+
+    assert [result.status for result in run.state.results] == ["ok", "ok", "ok"]
+    assert sent == ["Ada"]
 
 
 async def test_an_executor_among_the_agents_keeps_its_own_turns() -> None:
