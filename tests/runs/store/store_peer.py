@@ -19,7 +19,7 @@ from multiprocessing.synchronize import Barrier
 from collegium.core.errors import AlreadyDecided, StoreUnavailable
 from collegium.runs.store import Store, approvals, events, runs, workers
 
-BARRIER: Barrier
+barrier: Barrier
 
 
 def now() -> datetime:
@@ -27,14 +27,14 @@ def now() -> datetime:
 
 
 def start(path: str) -> Store:
-    BARRIER.wait(60)
+    barrier.wait(60)
     store = Store(path, busy_s=30)
     store.open_now()
     return store
 
 
 def say(name: str, text: object) -> None:
-    print(f"{name}|{text}", flush=True)
+    os.write(1, f"{name}|{text}\n".encode())  # one write a line: eight processes share the pipe
 
 
 def open_only(path: str, _: str) -> None:
@@ -119,7 +119,7 @@ ROLES: dict[str, Callable[[str, str], None]] = {
 if __name__ == "__main__":
     role, path, *names = sys.argv[1:]
     forking = multiprocessing.get_context("fork")
-    BARRIER = forking.Barrier(len(names))
+    barrier = forking.Barrier(len(names))
     processes = [forking.Process(target=ROLES[role], args=(path, name)) for name in names]
     for process in processes:
         process.start()
