@@ -73,7 +73,7 @@ def _given(input: Any) -> dict[str, Any]:
     if isinstance(input, BaseModel):
         return {name: getattr(input, name) for name in type(input).model_fields if name in input.model_fields_set}
     if isinstance(input, Mapping):
-        return {str(key): value for key, value in cast("Mapping[Any, Any]", input).items()}
+        return {str(key): value for key, value in cast("Mapping[object, Any]", input).items()}
     raise InvalidInput("input", f"is {type(input).__name__}; give the state's fields as a mapping or an object.")
 
 

@@ -81,8 +81,8 @@ class Binder:
         found = self.binding
         reads = reads if reads is not None else self._own("reads")
         writes = writes if writes is not None else self._own("writes")
-        named = reads if isinstance(reads, Mapping) else {}
-        found.signature = self._signature(frozenset(named))
+        named: frozenset[str] = frozenset(reads) if isinstance(reads, Mapping) else frozenset()
+        found.signature = self._signature(named)
         if item is not None:
             self._bind_item(item)
         self._bind_state(reads, view)
@@ -249,7 +249,9 @@ class Binder:
                 return
             if not is_schema(member):
                 text = type_text(returns)
-                error = GraphSetupError(f"Node {self.name!r} returns {text}, but does not say which field that is. Pass writes=.")
+                error = GraphSetupError(
+                    f"Node {self.name!r} returns {text}, but does not say which field that is. Pass writes=."
+                )
                 self.mistake(error, "type_mismatch", None, "")
                 return
             declared.update({name: name for name in schema_fields(member) if self._known(name)})

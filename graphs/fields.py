@@ -69,8 +69,11 @@ class Field:
 class Fields(Mapping[str, Field]):
     """The fields of one state class, and the checks of what is written to them."""
 
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     def __init__(self, schema: type[BaseModel]) -> None:
         self.schema = schema
@@ -148,7 +151,7 @@ class Fields(Mapping[str, Field]):
         context: dict[str, Any] = {}
         if read is not None and self._in_context:
             context = {other: found for other in self._fields if (found := read(other)) is not None}
-        return self._whole.validate_assignment(context, name, value)[0][name]
+        return cast(Any, self._whole.validate_assignment(context, name, value))[0][name]
 
     def value(self, name: str, values: Mapping[str, Any]) -> Any:
         """The value of a field among channel values, else its default, else `MISSING`.

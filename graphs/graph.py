@@ -23,8 +23,8 @@ from .channels import DefaultedReducer
 from .fields import Fields, fields_of
 from .findings import Code, Finding, Mistake, is_collecting
 from .guard import Guard, Targets
-from .loops import Loop, LoopRouter
 from .lenient import unrunnable
+from .loops import Loop, LoopRouter
 from .lowering import compiled_from
 from .maps import Map, items_type
 from .nodes import FunctionStep
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from langgraph.cache.base import BaseCache
+    from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.store.base import BaseStore
-    from langgraph.types import All, Checkpointer
+    from langgraph.types import All
 
     from ..runs import Approval, Budget, Decision, Run
 
@@ -104,9 +105,10 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         self._start_reducers_at_defaults()
 
     def _start_reducers_at_defaults(self) -> None:
-        for name, channel in self.channels.items():
+        channels = cast("dict[str, Any]", self.channels)  # pyright: ignore[reportUnknownMemberType] - LangGraph leaves it open
+        for name, channel in channels.items():
             if type(channel) is BinaryOperatorAggregate and name in self.fields:
-                self.channels[name] = DefaultedReducer(channel.typ, channel.operator, self.fields, name)
+                channels[name] = DefaultedReducer(channel.typ, channel.operator, self.fields, name)
 
     def add_node(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - ports take the place of the state
         self,
@@ -151,7 +153,12 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         """
         name, action = self._named(node, action)
         binding = Binder(name, action, self.fields).bind(reads, writes, view=input_schema)
-        options = {"defer": defer, "metadata": metadata, "retry_policy": retry_policy, "cache_policy": cache_policy}
+        options: dict[str, Any] = {
+            "defer": defer,
+            "metadata": metadata,
+            "retry_policy": retry_policy,
+            "cache_policy": cache_policy,
+        }
         options |= {"timeout": timeout, "trace_policy": trace_policy, "destinations": destinations}
         return self._place(binding, options, error_handler)
 
@@ -334,7 +341,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         """Policies for nodes that have none of their own; not inherited by inner graphs."""
         if error_handler is not None:
             error_handler = guarded_handler(error_handler, Guard("error handler", self.fields, self.targets))
-        super().set_node_defaults(
+        super().set_node_defaults(  # pyright: ignore[reportUnknownMemberType] - LangGraph leaves it open
             retry_policy=retry_policy, cache_policy=cache_policy, error_handler=error_handler, timeout=timeout
         )
         return self
@@ -347,7 +354,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
 
     def compile(
         self,
-        checkpointer: Checkpointer = None,
+        checkpointer: bool | BaseCheckpointSaver[Any] | None = None,
         *,
         cache: BaseCache[Any] | None = None,
         store: BaseStore | None = None,
@@ -487,7 +494,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         wrapped = guarded_handler(handler, guard) if handler is not None else None
         options["destinations"] = options.get("destinations") or binding.goto or None
         try:
-            super().add_node(
+            super().add_node(  # pyright: ignore[reportUnknownMemberType] - LangGraph leaves it open
                 name, step, input_schema=reading_schema(binding, self.fields), error_handler=wrapped, **options
             )
         except ValueError as error:

@@ -103,7 +103,8 @@ class Guard:
             return Command(goto=[self.targets.check(self.node, command)])
         if command.graph is not None:  # for the graph around this one, which guards it there
             return command
-        goto = command.goto if isinstance(command.goto, (list, tuple)) else [command.goto]
+        going: Any = command.goto
+        goto = cast("list[Any]", going if isinstance(going, (list, tuple)) else [going])
         checked = [self.targets.check(self.node, target, self._declared(target)) for target in goto]
         update = command.update
         if update is not None:
@@ -165,7 +166,8 @@ def additions(fields: Fields, name: str, value: Any, seen: Mapping[str, Any]) ->
     old = fields.value(name, seen)
     if value is old or (type(value) in (list, dict, set) and value == old):
         return MISSING
-    if fields[name].reducer is None or not isinstance(value, list) or not isinstance(old, list):
+    if fields[name].reducer is None or type(value) is not list or type(old) is not list:
         return value
-    items, before = cast("list[Any]", value), cast("list[Any]", old)
+    items: list[Any] = value
+    before: list[Any] = old
     return items[len(before) :] if before and items[: len(before)] == before else items

@@ -23,19 +23,22 @@ from .nodes import Step
 from .steps import reading
 
 if TYPE_CHECKING:
-    from langgraph.types import Checkpointer
+    from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from .graph import Graph
 
 Compiled = CompiledStateGraph[Any, Any, Any, Any]
+_builder: Any = StateGraph
 
 
-def compiled_from(graph: Graph[Any], saver: Checkpointer, options: Mapping[str, Any], unjournaled: bool) -> Compiled:
+def compiled_from(
+    graph: Graph[Any], saver: bool | BaseCheckpointSaver[Any] | None, options: Mapping[str, Any], unjournaled: bool
+) -> Compiled:
     """Compiles a graph that was checked; the graph itself stays as it is."""
     lowered = _copy(graph, unjournaled)
     for spec in graph.maps.values():
         _lower_map(lowered, spec)
-    compiled = cast(Compiled, StateGraph.compile(lowered, saver, **options))
+    compiled: Compiled = _builder.compile(lowered, saver, **options)
     _hide(compiled, graph)
     compiled.nodes[START].bound = _Entrance(graph)
     _count_loops(compiled, graph)
@@ -49,7 +52,8 @@ def _copy(graph: Graph[Any], unjournaled: bool) -> Graph[Any]:
     lowered.edges = set(graph.edges)
     lowered.waiting_edges = set(graph.waiting_edges)
     lowered.branches = defaultdict(dict, {source: dict(found) for source, found in graph.branches.items()})
-    lowered.schemas, lowered.channels = dict(graph.schemas), dict(graph.channels)
+    source, target = cast(Any, graph), cast(Any, lowered)
+    target.schemas, target.channels = dict(source.schemas), dict(source.channels)
     lowered.source = graph
     for spec in lowered.nodes.values() if unjournaled else ():
         if isinstance(spec.runnable, Step):
@@ -78,10 +82,8 @@ def _lower_map(graph: Graph[Any], spec: Map) -> None:
     for node in graph.nodes.values():
         node.ends = _renamed(node.ends, name, spec.split)
     schema = reading(graph.fields, (spec.field,))
-    StateGraph.add_node(
-        graph, spec.split, Split(spec, graph.fields), input_schema=schema, destinations=(name, spec.join)
-    )
-    StateGraph.add_node(graph, spec.join, Join(spec), input_schema=reading(graph.fields, ()))
+    _builder.add_node(graph, spec.split, Split(spec, graph.fields), input_schema=schema, destinations=(name, spec.join))
+    _builder.add_node(graph, spec.join, Join(spec), input_schema=reading(graph.fields, ()))
 
 
 def _renamed(ends: Any, old: str, new: str) -> Any:
@@ -118,8 +120,9 @@ class _Entrance(Runnable[Any, Any]):
             return input
         schema = cast("type[BaseModel]", self.graph.input_schema)
         values = landed(self.graph.fields, schema, cast("Mapping[str, Any]", input), self.graph.kept_fields())
-        for name in values.keys() - schema.model_fields.keys() if config is not None else ():
-            write_channel(config, name, values[name])
+        for name in values.keys() - schema.model_fields.keys():
+            if config is not None:
+                write_channel(config, name, values[name])
         return values
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
@@ -128,9 +131,10 @@ class _Entrance(Runnable[Any, Any]):
 
 
 def _count_loops(compiled: Compiled, graph: Graph[Any]) -> None:
+    inside = cast(Any, compiled)
     for loop in graph.loops.values():
-        compiled.channels[loop.counter] = LastValue(int, loop.counter)
-        compiled.nodes[START].writers.append(ChannelWrite((ChannelWriteEntry(loop.counter, 0),)))
+        inside.channels[loop.counter] = LastValue(int, loop.counter)
+        inside.nodes[START].writers.append(ChannelWrite((ChannelWriteEntry(loop.counter, 0),)))
 
 
 def _name_subgraphs(compiled: Compiled, graph: Graph[Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.types import Command, Send
@@ -80,7 +80,8 @@ class Split(Runnable[Any, Any]):
         if not items:
             return Command(goto=self.spec.join)
         sends = [Send(self.spec.name, {"index": index, ITEM: item}) for index, item in enumerate(items)]
-        return Command(goto=sends)
+        goto: Any = Command(goto=sends)
+        return goto
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The tasks, one an item, in the items' order."""
@@ -88,14 +89,14 @@ class Split(Runnable[Any, Any]):
 
     def _items(self, values: Mapping[str, Any]) -> list[Any]:
         first, *rest = self.spec.over.split(".")
-        found = self.fields.value(first, values)
+        found: Any = self.fields.value(first, values)
         for part in rest:
             if found is None or found is MISSING:
                 break
-            found = found[part] if isinstance(found, Mapping) else getattr(found, part)  # pyright: ignore[reportUnknownVariableType] - any value
+            found = cast(Any, found)[part] if isinstance(found, Mapping) else getattr(found, part)
         if found is None or found is MISSING:
             raise MissingInput(self.spec.name, self.spec.over)
-        return list(found)  # pyright: ignore[reportUnknownArgumentType] - any value
+        return list(found)
 
 
 class Join(Runnable[Any, Any]):
@@ -116,7 +117,7 @@ class ItemStep(Step):
 
     def __init__(self, inner: Step, reads: tuple[str, ...]) -> None:
         """A node for one item; `inner` works on it, with the fields in `reads` beside it."""
-        super().__init__(inner.name, inner.guard)
+        super().__init__(inner.guard.node, inner.guard)
         self.inner, self.reads = inner, list(reads)
 
     def run(self, input: Any, config: RunnableConfig | None) -> Any:

@@ -193,7 +193,7 @@ class FunctionStep(Step):
         return self.function(*ordered, **arguments)
 
     def _seen(self, input: Any) -> Mapping[str, Any] | None:
-        return input if self.inputs.takes_state and isinstance(input, dict) else None
+        return cast("dict[str, Any]", input) if self.inputs.takes_state and type(input) is dict else None
 
 
 class RunnableStep(Step):

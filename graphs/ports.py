@@ -18,6 +18,7 @@ UNTYPED: Any = inspect.Parameter.empty
 """The type of a port, or of a result, that has no annotation."""
 
 Special = Literal["state", "config", "runtime", "store", "writer"]
+STATE: Special = "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def signature_of(function: Any, schema: type[BaseModel], bound: frozenset[str] =
         if parameter.name in bound:
             special = None
         elif _takes_state(function, parameter, parameters, hint, schema):
-            special, view = "state", hint
+            special, view = STATE, hint
         else:
             special = cast("Special | None", parameter.name if parameter.name in RESERVED else None)
         if special:
@@ -86,7 +87,7 @@ def signature_of(function: Any, schema: type[BaseModel], bound: frozenset[str] =
 def plain_function(function: Any) -> Any:
     """The function below a partial, a method or a callable object."""
     while isinstance(function, functools.partial):
-        function = cast("functools.partial[Any]", function).func
+        function = function.func
     if inspect.isroutine(function) or inspect.isclass(function):
         return function
     return getattr(function, "__call__", function)  # noqa: B004 - the method itself is wanted

@@ -27,7 +27,8 @@ class Reducer(Protocol):
 
 
 def _listed(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    several: bool = isinstance(value, (list, tuple, set, frozenset))
+    return value if several else [value]
 
 
 def _list_update(field_type: Any) -> Any:
@@ -106,7 +107,7 @@ append = Append()
 merge_by_id = MergeById()
 """`Annotated[list[X], merge_by_id]`: items are told apart by `.id`; `merge_by_id("name")` goes by another key."""
 
-MERGES_SAFELY: tuple[Any, ...] = (operator.add, operator.or_, add_messages)
+MERGES_SAFELY: tuple[Any, ...] = (operator.add, cast(Any, operator).or_, add_messages)
 """Reducers whose result has the field's type as soon as both sides have it."""
 
 

@@ -24,11 +24,12 @@ class Choice:
 
     def __call__(self, values: Mapping[str, Any], config: RunnableConfig | None) -> Any:
         """What it says now; an awaitable if it is async."""
-        if isinstance(self.function, Runnable):
-            return self.function.invoke(self.inputs.state(values), config)
+        function: Any = self.function
+        if isinstance(function, Runnable):
+            return cast(Any, function).invoke(self.inputs.state(values), config)
         arguments = self.inputs.arguments(values, config)
         ordered = [arguments.pop(name) for name in self.inputs.positional if name in arguments]
-        return self.function(*ordered, **arguments)
+        return function(*ordered, **arguments)
 
 
 class Router(Runnable[Any, Any]):

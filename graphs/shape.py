@@ -31,7 +31,7 @@ def _nodes(bindings: Mapping[str, Binding]) -> Iterable[str]:
 
 def state_types(graph: Graph[Any]) -> list[type]:
     """Every class that may stand in the state of a graph or of its inner graphs."""
-    schemas: list[Any] = [*graph.schemas]
+    schemas: list[Any] = [*cast(Any, graph).schemas]
     for binding in graph.bindings.values():
         if binding.inner is not None:
             inner: Any = binding.inner.builder
@@ -54,8 +54,8 @@ def tools_of(bindings: Mapping[str, Binding]) -> list[Tool]:
 
 def node_tools(action: object) -> list[Tool]:
     """The tools that a node object offers as `.tools`."""
-    tools = getattr(action, "tools", ())
-    if callable(tools) or not isinstance(tools, Iterable):
+    tools: Any = getattr(action, "tools", ())
+    if callable(tools) or not hasattr(tools, "__iter__"):
         return []
-    listed = tools.values() if isinstance(tools, Mapping) else tools
-    return [tool for tool in cast("Iterable[Any]", listed) if isinstance(tool, Tool)]
+    listed: Iterable[Any] = tools.values() if hasattr(tools, "values") else tools
+    return [tool for tool in listed if isinstance(tool, Tool)]

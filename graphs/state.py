@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,7 +58,7 @@ def _refuse_names(schema: type[BaseModel]) -> None:
 
 def _order_markers(schema: type[BaseModel]) -> None:
     # LangGraph takes only the last marker of an Annotated type for the reducer, so it goes last.
-    hints = cast("dict[str, Any]", schema.__annotations__)
+    hints: dict[str, Any] = schema.__annotations__
     for name, field in schema.model_fields.items():
         reducers = [marker for marker in field.metadata if is_reducer(marker)]
         if len(reducers) > 1:

@@ -42,7 +42,7 @@ def _step(binding: Binding, guard: Guard, inputs: Inputs) -> Step:
         carried = {port: field for port, field in outputs.items() if fed.get(port) == field}
         return GraphStep(name, guard, inputs, binding.inner, outputs, carried)
     if isinstance(function, Runnable):
-        return RunnableStep(name, guard, inputs, cast("Runnable[Any, Any]", function))
+        return RunnableStep(name, guard, inputs, function)
     return FunctionStep(name, guard, inputs, function, is_async=is_async(function))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
@@ -17,23 +17,23 @@ from .nodes import Inputs, Step
 from .ports import Port, Signature
 from .typing_match import is_dict_schema, schema_fields
 
-Builder = StateGraph[Any, Any, Any, Any]
-Compiled = CompiledStateGraph[Any, Any, Any, Any]
+Builder = Any
+"""A StateGraph; the attributes that are read here have no useful types."""
+Compiled = Any
+"""A CompiledStateGraph, for the same reason."""
 
 
 class Inner:
     """A graph inside a graph."""
 
-    def __init__(self, graph: Builder | Compiled) -> None:
+    def __init__(self, graph: Any) -> None:
         self.graph = graph
-        self.builder: Builder = cast(Builder, graph.builder if isinstance(graph, CompiledStateGraph) else graph)
+        self.builder: Builder = graph.builder if isinstance(graph, CompiledStateGraph) else graph
 
     @cached_property
     def compiled(self) -> Compiled:
         """The inner graph, ready to run; it uses the saver of the graph around it."""
-        if isinstance(self.graph, CompiledStateGraph):
-            return self.graph
-        return cast(Compiled, self.graph.compile())
+        return self.graph if isinstance(self.graph, CompiledStateGraph) else self.graph.compile()
 
     @cached_property
     def outputs(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections.abc
 import inspect
 import types
-from collections.abc import Callable
 from typing import (
     Annotated,
     Any,
@@ -90,7 +89,7 @@ def _fits(given: Any, wanted: Any) -> bool:
     if get_origin(wanted) is Literal:
         return False
     source, target = get_origin(given) or given, get_origin(wanted) or wanted
-    if target in (Callable, collections.abc.Callable):
+    if target is collections.abc.Callable:
         return callable(source)
     if not isinstance(source, type) or not isinstance(target, type):
         return True
@@ -116,7 +115,7 @@ def is_dict_schema(cls: Any) -> bool:
     return is_typeddict(cls) or is_typeddict_too(cls)
 
 
-def _subclass(source: type, target: type) -> bool:
+def _subclass(source: type[Any], target: type[Any]) -> bool:
     if is_dict_schema(source):
         source = dict
     if is_dict_schema(target):

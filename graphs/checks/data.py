@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from langgraph.graph import START
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -156,4 +156,4 @@ def _never_read(graph: Outline) -> Iterator[Finding]:
 def _results(graph: Outline) -> set[str]:
     """Where no output is declared: what the last nodes of the graph write."""
     last = [node for node in graph.nodes.values() if END in graph.after(node.name) or not graph.after(node.name)]
-    return set[str]().union(*(cast("set[str]", node.writes or set()) for node in last))
+    return set[str]().union(*((node.writes or set[str]()) for node in last))

@@ -23,7 +23,8 @@ from ..typing_match import is_schema, schema_fields
 from .sources import Facts, facts_of
 
 AnyGraph = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
-Builder = StateGraph[Any, Any, Any, Any]
+Builder = Any
+"""A StateGraph; the attributes that are read here have no useful types."""
 UNSET: Any = PydanticUndefined
 
 
@@ -128,9 +129,10 @@ class Outline:
 
 def outline(graph: AnyGraph, fed: set[str] | None = None) -> Outline:
     """The view of a graph; `fed` are the inputs that a graph around it gives."""
-    builder = cast(Builder, graph.builder if isinstance(graph, CompiledStateGraph) else graph)
+    builder: Builder = graph.builder if isinstance(graph, CompiledStateGraph) else graph
     if isinstance(builder, Graph):
-        return _managed(cast("Graph[Any]", builder).source, fed)
+        managed: Graph[Any] = cast(Any, builder).source
+        return _managed(managed, fed)
     return _plain(builder, fed)
 
 
@@ -218,7 +220,7 @@ def _set_goto(node: NodeOutline, declared: set[str]) -> None:
 
 def _plain(builder: Builder, fed: set[str] | None) -> Outline:
     rooted = "__root__" in builder.channels
-    channels = {} if rooted else builder.channels
+    channels: dict[str, Any] = {} if rooted else builder.channels
     defaults = _defaults(builder.state_schema)
     fields = {
         name: FieldOutline(name, channel.ValueType, not isinstance(channel, LastValue), defaults.get(name, UNSET))
@@ -260,13 +262,13 @@ def _defaults(schema: Any) -> dict[str, Any]:
 def _plain_node(builder: Builder, name: str, spec: Any) -> NodeOutline:
     action = raw_function(spec.runnable)
     node = NodeOutline(name, action, deferred=spec.defer)
-    reading = {key for key in builder.schemas[spec.input_schema] if key in builder.channels}
+    reading: set[str] = {key for key in builder.schemas[spec.input_schema] if key in builder.channels}
     node.may_read = reading
     if isinstance(action, CompiledStateGraph):
-        inner = cast(Builder, cast(Any, action).builder)
+        inner: Builder = cast(Any, action).builder
         node.inner = inner
         node.writes = {key for key in inner.schemas[inner.output_schema] if key in builder.channels}
-    elif inspect.isroutine(action) or hasattr(action, "__call__"):
+    elif inspect.isroutine(action) or callable(action):
         _read_function(builder, node, action)
     _set_goto(node, set(spec.ends or ()))
     return node
@@ -293,9 +295,9 @@ def _read_function(builder: Builder, node: NodeOutline, action: Any) -> None:
 
 def raw_function(runnable: Any) -> Any:
     """The user's function below LangGraph's wrapper; anything else as it is."""
-    function = getattr(runnable, "func", None)
-    if function is None and not isinstance(runnable, CompiledStateGraph):
-        function = getattr(runnable, "afunc", None)
+    if isinstance(runnable, CompiledStateGraph):
+        return cast(Any, runnable)
+    function = getattr(runnable, "func", None) or getattr(runnable, "afunc", None)
     return runnable if function is None else function
 
 
@@ -317,7 +319,7 @@ def _handler_targets(action: Any) -> tuple[str, ...]:
 
 
 def _branches(builder: Builder, found: Outline) -> list[BranchOutline]:
-    managed = cast("Graph[Any]", builder) if isinstance(builder, Graph) else None
+    managed: Graph[Any] | None = cast(Any, builder) if isinstance(builder, Graph) else None
     result: list[BranchOutline] = []
     for source, branches in builder.branches.items():
         for name, branch in branches.items():

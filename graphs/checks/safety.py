@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -13,7 +12,7 @@ import re
 import uuid
 import zoneinfo
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from langchain_core.load.serializable import Serializable
@@ -96,9 +95,9 @@ def why_not_stored(annotation: Any, seen: frozenset[int] = frozenset()) -> str |
     if id(annotation) in seen or is_dynamic(annotation):
         return None
     seen |= {id(annotation)}
-    if annotation is Callable or get_origin(annotation) is collections.abc.Callable:
+    if collections.abc.Callable in (annotation, get_origin(annotation)) or str(annotation) == "typing.Callable":
         return "a function has no stored form"
-    cls = get_origin(annotation) or annotation
+    cls: Any = get_origin(annotation) or annotation
     found = _why_not_class(cls) if isinstance(cls, type) else None
     if found is not None or str(cls) == "typing.Literal":
         return found
@@ -106,10 +105,10 @@ def why_not_stored(annotation: Any, seen: frozenset[int] = frozenset()) -> str |
     return next((why for part in parts if (why := why_not_stored(part, seen)) is not None), None)
 
 
-def _why_not_class(cls: type) -> str | None:
+def _why_not_class(cls: type[Any]) -> str | None:
     if cls in _ABSTRACT or is_dict_schema(cls):
         return None
-    own = dataclasses.is_dataclass(cls) or issubclass(cls, (BaseModel, enum.Enum)) or hasattr(cls, "_fields")
+    own = hasattr(cls, "__dataclass_fields__") or issubclass(cls, (BaseModel, enum.Enum)) or hasattr(cls, "_fields")
     if own and "." in cls.__qualname__ and "[" not in cls.__qualname__:
         return f"{cls.__qualname__} is defined inside a class or function, and would come back as a plain dict"
     if cls is type or not (

@@ -13,7 +13,8 @@ _STYLE = """
   .map, .graph { fill: #edf2ff }
   .start, .end { fill: #3b5bdb }
   .start + text, .end + text { fill: #ffffff }
-  text { font: 14px ui-sans-serif, system-ui, sans-serif; fill: #1b1f3b; text-anchor: middle; dominant-baseline: central }
+  text { font: 14px ui-sans-serif, system-ui, sans-serif; fill: #1b1f3b }
+  text { text-anchor: middle; dominant-baseline: central }
   .label { font-size: 12px; fill: #5c6784; paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
   path { fill: none; stroke: #8790b5; stroke-width: 1.5 }
   .optional { stroke-dasharray: 5 4 }

@@ -87,7 +87,11 @@ def plain_orphan() -> Any:
 
 @seeded
 def island() -> Any:
-    return doc((START, "a"), ("a", END), ("b", "c"), ("c", "b"), a=research, b=research, c=research), "unreachable_node", "c"
+    return (
+        doc((START, "a"), ("a", END), ("b", "c"), ("c", "b"), a=research, b=research, c=research),
+        "unreachable_node",
+        "c",
+    )
 
 
 @seeded
@@ -391,7 +395,7 @@ def parallel_choice_of_several() -> Any:
 
 @seeded
 def parallel_choice_of_several_plain() -> Any:
-    def choose(state: Text):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def choose(state: Text):  # type: ignore[no-untyped-def]
         return ["b", "c"]
 
     graph = text((START, "a"), ("b", END), ("c", END), a=plain, b=plain, c=plain)
@@ -445,7 +449,7 @@ def edge_and_goto_without_annotation() -> Any:
 
 @seeded
 def untyped() -> Any:
-    def n(question):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def n(question):  # type: ignore[no-untyped-def]
         return question
 
     return doc((START, "a"), ("a", END), a=n), "untyped_node", "a"
@@ -453,7 +457,7 @@ def untyped() -> Any:
 
 @seeded
 def untyped_plain() -> Any:
-    def n(state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def n(state):  # type: ignore[no-untyped-def]
         return {"draft": state["question"]}
 
     return text((START, "a"), ("a", END), a=n), "untyped_node", "a"

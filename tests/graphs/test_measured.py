@@ -51,7 +51,7 @@ async def test_a_wrong_type_from_the_last_node_is_refused_too() -> None:
 
 async def test_a_key_that_the_state_does_not_have_is_refused_and_not_dropped() -> None:
     def misspelt(topic: str) -> Any:
-        return dict([("drfat", "x")])
+        return {f"drf{topic}t": "x"}
 
     with pytest.raises(InvalidWrite, match="Did you mean 'draft'"):
         await chain(("n", misspelt, None)).compile().ainvoke({"topic": "a"})

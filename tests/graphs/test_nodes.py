@@ -88,7 +88,7 @@ async def test_a_plain_langgraph_node_takes_the_whole_state_and_returns_an_updat
         assert isinstance(state, Trip)
         return {"answer": state.goal}
 
-    def unannotated(state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def unannotated(state):  # type: ignore[no-untyped-def]
         return {"log": state.answer}
 
     result = await run(line(("a", plain, {}), ("b", unannotated, {})))
@@ -178,7 +178,7 @@ def test_an_async_node_under_invoke_says_what_to_use() -> None:
 
 async def test_objects_partials_and_runnables_are_nodes() -> None:
     class Shouter:
-        reads = {"text": "goal"}  # noqa: RUF012
+        reads = {"text": "goal"}
         writes = "answer"
 
         async def __call__(self, text: str) -> str:

@@ -76,8 +76,8 @@ async def test_plain_langgraph_graphs_are_nodes_compiled_or_not() -> None:
 
 async def test_an_object_that_builds_a_graph_is_that_graph() -> None:
     class Splitter:
-        reads = {"text": "question"}  # noqa: RUF012
-        writes = {"words": "parts"}  # noqa: RUF012
+        reads = {"text": "question"}
+        writes = {"words": "parts"}
 
         def build_graph(self) -> Graph[Inner]:
             return inner_graph()
