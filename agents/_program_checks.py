@@ -65,7 +65,7 @@ def _grounded(work: Work, name: str) -> CriterionScore:
     reason = "; ".join(weak) or "each sentence stands in the passages."
     if not found.sentences:
         reason = "there is no statement to check."
-    return CriterionScore(criterion=name, reason=f"program: {reason}"[:600], score=found.score)
+    return CriterionScore(criterion=name, reason=f"program: {reason}", score=found.score)
 
 
 def _answers(answer: Answer, name: str) -> CriterionScore:

@@ -28,6 +28,7 @@ class Proposer:
     def __init__(self, model: Model, tools: Mapping[str, Tool], prompt: str | Path | None) -> None:
         self._model = model
         self._tools = tools
+        self._specs = [tool.spec() for tool in tools.values()]
         self._prompt = Prompt("tool_executor", prompt)
         self._choice_prompt = Prompt("tool_choice", prompt)
 
@@ -49,7 +50,7 @@ class Proposer:
         if can.level == "tiny":
             return self._by_rule(conversation, goal)
         if can.tools:
-            said = await self._model.complete(conversation, tools=[tool.spec() for tool in self._tools.values()])
+            said = await self._model.complete(conversation, tools=self._specs)
             return said.message()
         return await self._by_schema(flat(conversation))
 

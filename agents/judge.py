@@ -148,7 +148,7 @@ class Judge(Agent):
             scores.append(min(given, key=lambda one: one.score))
         score, mark = self.rubric.score(scores), self.rubric.pass_mark
         weak = [f"{one.criterion} ({one.score:.2f}): {one.reason}" for one in scores if one.score < mark]
-        return Verdict(passed=score >= mark, score=score, scores=scores, feedback="\n".join(weak), model=judge)
+        return Verdict(passed=score >= mark - 1e-9, score=score, scores=scores, feedback="\n".join(weak), model=judge)
 
 
 def _abstained(why: str, program: Mapping[str, CriterionScore], judge: str) -> Verdict:

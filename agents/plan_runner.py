@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from langgraph.errors import GraphBubbleUp
@@ -62,6 +63,7 @@ class PlanRunner:
         model: Fills in the arguments of tools; None takes that of the run.
         agents: Name, as plans use it, to agent or function.
         tools: Tools, or functions, that plans may name.
+        prompt: Instructions for the model that fills in arguments, in place of our own.
 
     Raises:
         GraphSetupError: There is neither agent nor tool, or an agent has a port that a plan cannot feed.
@@ -73,6 +75,7 @@ class PlanRunner:
         *,
         agents: Mapping[str, Callable[..., Any]] | None = None,
         tools: Iterable[Tool | Callable[..., Any]] = (),
+        prompt: str | Path | None = None,
     ) -> None:
         self.agents = dict(agents or {})
         own = as_tools(tools)
@@ -80,7 +83,7 @@ class PlanRunner:
             raise GraphSetupError("A PlanRunner needs agents or tools to run steps with.")
         for name, agent in self.agents.items():
             _check_ports(name, agent)
-        self._executors = {tool.name: ToolExecutor(model, [tool], max_turns=1) for tool in own}
+        self._executors = {tool.name: ToolExecutor(model, [tool], max_turns=1, prompt=prompt) for tool in own}
         self._executors |= {n: agent for n, agent in self.agents.items() if isinstance(agent, ToolExecutor)}
         self.tools: tuple[Tool, ...] = tuple(t for one in self._executors.values() for t in one.tools)
         acting = {n: one for n, one in self._executors.items() if hasattr(one, "build_graph")}

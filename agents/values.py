@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from ..knowledge.passages import Citation, Passage
 from ..knowledge.quoting import Confidence
@@ -13,6 +13,7 @@ from ..knowledge.quoting import Confidence
 StepStatus = Literal["ok", "error", "skipped"]
 
 _VALUE = ConfigDict(frozen=True, extra="forbid")
+_REASON = 600
 
 
 class Step(BaseModel):
@@ -175,9 +176,15 @@ class CriterionScore(BaseModel):
     model_config = _VALUE
 
     criterion: str
-    reason: str = Field(max_length=600)
-    """Why, and who says so when it is not the model."""
+    reason: str = Field(max_length=_REASON)
+    """Why, and who says so when it is not the model; a longer text is cut."""
     score: float = Field(ge=0, le=1, allow_inf_nan=False)
+
+    @field_validator("reason", mode="before")
+    @classmethod
+    def _cut(cls, reason: object) -> object:
+        # A judge that says too much has judged all the same.
+        return reason[:_REASON] if isinstance(reason, str) else reason
 
 
 class Scores(BaseModel):

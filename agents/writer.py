@@ -40,8 +40,8 @@ class Statement(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    statement: str = Field(min_length=1, max_length=600)
-    quote: str = Field(min_length=1, max_length=600)
+    statement: str = Field(min_length=1, max_length=1000)
+    quote: str = Field(min_length=1, max_length=1000)
 
 
 class Statements(BaseModel):

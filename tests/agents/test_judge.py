@@ -92,6 +92,23 @@ async def test_an_invalid_judgement_is_an_abstention_and_never_a_pass(answers: l
     assert verdict.feedback.startswith("No verdict: ")
 
 
+async def test_a_judge_that_says_too_much_has_judged_all_the_same() -> None:
+    said = '{"scores": [{"criterion": "short", "reason": "' + "x" * 2000 + '", "score": 1}]}'
+
+    verdict = await judge("capable", said, rubric=Rubric("short"))("Yes.")
+
+    assert verdict.passed
+    assert len(verdict.scores[0].reason) == 600
+
+
+async def test_a_score_exactly_at_the_pass_mark_passes() -> None:
+    rubric = Rubric(*(Criterion(name=name, weight=0.1) for name in "abc"), pass_mark=0.7)
+
+    verdict = await judge("capable", scores(a=0.7, b=0.7, c=0.7), rubric=rubric)("Yes.")
+
+    assert verdict.passed
+
+
 async def test_a_server_that_is_gone_is_not_an_abstention() -> None:
     with pytest.raises(BackendUnavailable):
         await judge("capable", BackendUnavailable("m", "gone"))(RIGHT, "When?", PASSAGES)
