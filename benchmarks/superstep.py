@@ -189,9 +189,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows = asyncio.run(compare(args.steps, args.repeats))
-    print(
-        f"CPU ms per super-step, median of {args.repeats}; load {os.getloadavg()[0]:.1f}; Python {sys.version.split()[0]}"
-    )
+    python, load = sys.version.split()[0], os.getloadavg()[0]
+    print(f"CPU ms per super-step, median of {args.repeats}; load {load:.1f}; Python {python}")
     print("| schema | state | no saver | AsyncSqliteSaver | StoreSaver | ratio |\n|---|---|---|---|---|---|")
     for row in rows:
         print("| {schema} | {state} | {none:.2f} | {asyncsqlite:.2f} | {store:.2f} | {ratio:.2f} |".format(**row))

@@ -34,7 +34,7 @@ def run_row() -> RunMaker:
     """Makes a run as it is before admission."""
 
     def make(run_id: str = "run-0", **changes: Any) -> RunRow:
-        row = {
+        row: dict[str, Any] = {
             "run_id": run_id,
             "thread_id": f"thread of {run_id}",
             "graph": "briefing",
@@ -54,7 +54,7 @@ def approval_row() -> ApprovalMaker:
     """Makes a question as it is before it is stored."""
 
     def make(approval_id: str = "ap-0", run_id: str = "run-0", **changes: Any) -> ApprovalRow:
-        row = {
+        row: dict[str, Any] = {
             "approval_id": approval_id,
             "run_id": run_id,
             "thread_id": f"thread of {run_id}",

@@ -14,6 +14,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.synchronize import Barrier
 
 from collegium.core.errors import AlreadyDecided, StoreUnavailable
@@ -47,7 +48,7 @@ def claim(path: str, name: str) -> None:
     store = start(path)
     store.write_now(lambda conn: workers.register(conn, workers.this_worker(name, now())))
     for round_ in range(20):
-        epoch = store.write_now(lambda conn, n=round_: runs.claim(conn, f"run-{n}", name, now()))
+        epoch = store.write_now(partial(runs.claim, run_id=f"run-{round_}", worker_id=name, now=now()))
         say(name, f"{round_}:{epoch or 'no'}")
     store.close_now()
 
@@ -56,7 +57,7 @@ def decide(path: str, name: str) -> None:
     store = start(path)
     for round_ in range(20):
         try:
-            store.write_now(lambda conn, n=round_: approve(conn, f"ap-{n}", name), full=True)
+            store.write_now(partial(approve, approval_id=f"ap-{round_}", name=name), full=True)
             say(name, f"{round_}:won")
         except AlreadyDecided as error:
             say(name, f"{round_}:{error.by}")
@@ -70,7 +71,7 @@ def approve(conn: sqlite3.Connection, approval_id: str, name: str) -> None:
 def append(path: str, name: str) -> None:
     store = start(path)
     for number in range(100):
-        store.post(lambda conn, n=number: events.append(conn, "run-0", "custom", {name: n}, now=now()))
+        store.post(partial(events.append, run_id="run-0", kind="custom", data={name: number}, now=now()))
         if number % 10 == 9:
             store.write_now(lambda conn: events.append(conn, "run-0", "custom", {name: "row"}, now=now()))
     store.close_now()

@@ -2,6 +2,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from collegium.runs.store import ApprovalRow, RunRow, Store, approvals, events, runs, workers
@@ -27,7 +28,7 @@ async def test_of_eight_processes_exactly_one_claims_each_run(
     store: Store, run_row: RunMaker, together: Together
 ) -> None:
     for number in range(20):
-        await store.write(lambda conn, n=number: runs.admit(conn, run_row(f"run-{n}")))
+        await store.write(partial(runs.admit, row=run_row(f"run-{number}")))
 
     lines = [line for printed in together("claim", EIGHT) for line in printed]
 
@@ -47,7 +48,7 @@ async def test_of_eight_processes_exactly_one_decides_and_the_others_learn_who(
     printed = dict(zip(EIGHT, together("decide", EIGHT), strict=True))
 
     for number in range(20):
-        stored = await store.read(lambda conn, n=number: approvals.get(conn, f"ap-{n}"))
+        stored = await store.read(partial(approvals.get, approval_id=f"ap-{number}"))
         told = {name: lines[number].partition(":")[2] for name, lines in printed.items()}
         assert told.pop(str(stored.decided_by)) == "won"
         assert set(told.values()) == {stored.decided_by}
@@ -95,7 +96,7 @@ async def test_the_runs_of_a_process_that_is_gone_are_queued_under_a_new_epoch(
     store: Store, run_row: RunMaker, together: Together
 ) -> None:
     for number in range(20):
-        await store.write(lambda conn, n=number: runs.admit(conn, run_row(f"run-{n}")))
+        await store.write(partial(runs.admit, row=run_row(f"run-{number}")))
     together("claim", ["gone"])
 
     freed = await store.write(lambda conn: workers.sweep(conn, NOW, lease_s=1e9))

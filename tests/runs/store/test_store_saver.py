@@ -3,6 +3,7 @@ import operator
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -216,7 +217,7 @@ async def test_a_flipped_bit_is_seen_wherever_it_lies(store: Store, table: str, 
     size = len(whole[column])
 
     for position in range(0, size, max(1, size // 25)):
-        await store.write(lambda conn, at=position: put(conn, table, {**whole, column: flipped(whole[column], at)}))
+        await store.write(partial(put, table=table, row={**whole, column: flipped(whole[column], position)}))
         with pytest.raises(CorruptState, match="damaged"):
             _ = [entry async for entry in saver.alist(config())]
         await store.write(lambda conn: put(conn, table, whole))
@@ -325,7 +326,7 @@ async def test_deleting_a_run_leaves_the_other_runs_of_its_thread_whole(store: S
         await letter_graph(saver.scoped(f"run-{number}", epoch, fresh=True)).ainvoke(
             {"body": "", "lines": []}, config(), durability="sync"
         )
-        await store.write(lambda conn, n=number, e=epoch: runs.finish(conn, f"run-{n}", e, "done", now=NOW))
+        await store.write(partial(runs.finish, run_id=f"run-{number}", epoch=epoch, status="done", now=NOW))
 
     await saver.adelete_for_runs(["run-0"])
 
