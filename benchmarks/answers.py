@@ -44,11 +44,12 @@ def plain(text: str) -> str:
 
 
 async def holds(citation: Any, documents: list[str]) -> bool:
-    from collegium.examples.research.graph import library  # type: ignore[import-not-found]  # a shipped example
+    from collegium.examples.research.graph import library
 
     index = library(documents)
     text: str = await asyncio.to_thread(index.source_text, citation.source)
-    return text[citation.start : citation.end] == citation.quote
+    quote: str = citation.quote
+    return text[citation.start : citation.end] == quote
 
 
 async def ask(question: str, accepted: list[str], documents: list[str], model: str | None) -> Outcome:
@@ -73,17 +74,17 @@ def main() -> int:
     parser.add_argument("--model", help="provider:model[@url]")
     parser.add_argument("--least", type=int, default=0, help="status 1 when fewer answers are right")
     given = parser.parse_args()
-    text: str = given.questions.read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+    asked: str = given.questions.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in asked.splitlines() if line.strip()]
     outcomes = asyncio.run(measure(lines, given.docs, given.model))
     for one in outcomes:
         mark = "right" if one.right else "WRONG"
-        held = "" if one.quotes_hold else "  A QUOTE DOES NOT HOLD"
-        print(f"{mark}  {one.seconds:5.1f} s  {one.confidence:9}  {one.question}{held}\n       {plain(one.text)[:300]}")
-    right, held = sum(one.right for one in outcomes), sum(one.quotes_hold for one in outcomes)
+        broken = "" if one.quotes_hold else "  A QUOTE DOES NOT HOLD"
+        print(f"{mark}  {one.seconds:5.1f} s  {one.confidence:9}  {one.question}{broken}\n       {plain(one.text)[:300]}")
+    count, held = sum(one.right for one in outcomes), sum(one.quotes_hold for one in outcomes)
     models = ", ".join(sorted({one.model for one in outcomes}))
-    print(f"{right} of {len(outcomes)} right, quotes hold in {held} of {len(outcomes)}, answered by {models}")
-    return int(right < given.least or held < len(outcomes))
+    print(f"{count} of {len(outcomes)} right, quotes hold in {held} of {len(outcomes)}, answered by {models}")
+    return int(count < given.least or held < len(outcomes))
 
 
 if __name__ == "__main__":

@@ -78,9 +78,9 @@ def _status(value: object) -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from importlib.metadata import version
 
-        typer.echo(__version__)
+        typer.echo(version("collegium"))
         raise typer.Exit
 
 

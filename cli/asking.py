@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .inputs import read_value
 from .text import one_line, outline
@@ -154,7 +154,8 @@ def changed_value(value: Any, text: str) -> Any:
     text = text.strip()
     name, equals, part = text.partition("=")
     if equals and isinstance(value, Mapping) and name.strip() in value:
-        return {**value, name.strip(): _same_kind(value[name.strip()], part.strip())}
+        whole = cast("Mapping[str, Any]", value)
+        return {**whole, name.strip(): _same_kind(whole[name.strip()], part.strip())}
     try:
         return json.loads(text)
     except ValueError as error:

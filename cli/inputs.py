@@ -33,8 +33,9 @@ def input_fields(graph: Any) -> list[InputField]:
     """The fields that a graph takes, in the order of its input schema."""
     builder = getattr(graph, "builder", graph)
     schema: Any = getattr(builder, "input_schema", None) or builder.state_schema
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        fields = schema.model_fields.items()
+    model: type[Any] | None = schema if isinstance(schema, type) else None
+    if model is not None and issubclass(model, BaseModel):
+        fields = model.model_fields.items()
         return [InputField(name, field.annotation, field.is_required()) for name, field in fields]
     optional: frozenset[str] = getattr(schema, "__optional_keys__", frozenset())
     return [InputField(n, hint, n not in optional) for n, hint in get_type_hints(schema).items()]

@@ -33,8 +33,8 @@ def ingest(paths: Sequence[Path], into: str, *, as_json: bool) -> int:
         return DONE
     counts = f"{report.added} added, {report.unchanged} unchanged, {report.removed} removed"
     console.print(f"{one_line(into)}: {counts}, {plural(report.passages, 'passage')}.", markup=False)
-    for path, reason in report.skipped:
-        console.print(f"  skipped {one_line(str(path))}: {one_line(reason)}", style="yellow", markup=False)
+    for file, reason in report.skipped:
+        console.print(f"  skipped {one_line(str(file))}: {one_line(reason)}", style="yellow", markup=False)
     return DONE
 
 

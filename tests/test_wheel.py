@@ -26,18 +26,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["tar", "--null", "-T", "-", "-cf", work / "tree.tar"], input=names, cwd=ROOT, check=True)
     (work / "tree").mkdir()
     subprocess.run(["tar", "-xf", work / "tree.tar", "-C", work / "tree"], check=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        work,
-        work / "tree",
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(work)]
+    subprocess.run([sys.executable, *build, str(work / "tree")], check=True, capture_output=True, timeout=300)
     return next(work.glob("collegium-*.whl"))
 
 
@@ -49,7 +39,7 @@ def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:
 
 def test_a_shipped_example_is_checked_by_name_from_the_installed_wheel(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
@@ -57,8 +47,6 @@ def test_a_shipped_example_is_checked_by_name_from_the_installed_wheel(wheel: Pa
         "from collegium.cli import main; main(['check', 'research'])"
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -180,7 +180,7 @@ def test_reading_leaves_no_trace_where_there_is_no_store(collegium: Command, pro
         (["models", "pull", "nosuch"], 2, "nosuch"),
         (["init", "flow.py"], 2, "flow.py"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    ids=str,
 )
 def test_what_goes_wrong_is_one_line_with_the_right_status(
     collegium: Command, words: list[str], status: int, said: str

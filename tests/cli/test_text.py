@@ -59,7 +59,11 @@ def leaves(value: object) -> list[str]:
 
 
 def test_an_outline_reads_like_a_form() -> None:
-    value = {"to": "ada@example.org", "parts": [{"amount": 20, "note": "one\ntwo"}, "rest"], "empty": {}}
+    value: dict[str, object] = {
+        "to": "ada@example.org",
+        "parts": [{"amount": 20, "note": "one\ntwo"}, "rest"],
+        "empty": {},
+    }
 
     assert outline(value, 1) == [
         "  to: ada@example.org",

@@ -16,7 +16,7 @@ def shown(state: dict[str, Any]) -> str:
 
 
 def test_a_plan_shows_each_step_with_who_does_it_and_what_it_waits_for() -> None:
-    steps = [
+    steps: list[dict[str, object]] = [
         {"id": "s1", "goal": "find the licence", "tool": None, "agent": "search", "depends_on": []},
         {"id": "s2", "goal": "write it down", "tool": "write", "agent": None, "depends_on": ["s1"]},
     ]

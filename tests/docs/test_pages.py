@@ -5,6 +5,7 @@ empty folder with a scripted model by default (`COLLEGIUM_MODEL=scripted` is no 
 model brings a `ScriptedModel`). A block that a reader should not run is not marked `python`.
 """
 
+import ast
 import asyncio
 import inspect
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, ModuleType
 
 import pytest
 
@@ -44,8 +46,8 @@ def name_of(page: Path) -> str:
 
 def run_block(block: Block, page: Path, names: dict[str, object]) -> None:
     """Run one block in the page's namespace; top-level `await` works."""
-    code = compile(
-        "\n" * (block.line - 1) + block.code, str(page), "exec", flags=__import__("ast").PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code: CodeType = compile(
+        "\n" * (block.line - 1) + block.code, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     )
     if code.co_flags & inspect.CO_COROUTINE:
         asyncio.run(eval(code, names))
@@ -57,7 +59,7 @@ def run_block(block: Block, page: Path, names: dict[str, object]) -> None:
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLLEGIUM_MODEL", "scripted")
-    module = type(sys)("page")
+    module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
     names = vars(module)
 

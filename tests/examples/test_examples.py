@@ -161,7 +161,9 @@ def handbook(folder: Path, minilm: Path) -> list[str]:
 
 
 def plan_of(*goals: str) -> dict[str, Any]:
-    steps = [{"id": f"s{i}", "goal": goal, "agent": "search", "depends_on": []} for i, goal in enumerate(goals, 1)]
+    steps: list[dict[str, object]] = [
+        {"id": f"s{i}", "goal": goal, "agent": "search", "depends_on": []} for i, goal in enumerate(goals, 1)
+    ]
     return {"goal": "g", "steps": steps}
 
 
