@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 
 from ..core.errors import InvalidArguments
 from ..core.messages import Message, ToolCall, assistant, user
+from ..knowledge.words import terms
 from ..models import Model
 from ..tools import Tool
 from ._choices import one_of
@@ -114,8 +114,8 @@ def _flat(message: Message) -> Message:
 def _fitting(goal: str, tools: Sequence[Tool]) -> list[Tool]:
     if len(tools) == 1:
         return list(tools)
-    words = _stems(goal)
-    return [tool for tool in tools if words & _stems(f"{tool.name.replace('_', ' ')} {tool.description}")]
+    words = set(terms(goal))
+    return [tool for tool in tools if words & set(terms(f"{tool.name} {tool.description}"))]
 
 
 def _from_goal(tool: Tool, goal: str) -> dict[str, Any] | None:
@@ -127,7 +127,3 @@ def _from_goal(tool: Tool, goal: str) -> dict[str, Any] | None:
     if len(required) > 1 or properties[required[0]].get("type") != "string":
         return None
     return {required[0]: goal}
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[^\W\d_]{4,}", text.lower())}

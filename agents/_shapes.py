@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, Field, create_model
 
+from ..knowledge.words import terms
 from ._choices import one_of
 from ._hands import Hand, Kind, needs_check, needs_sum
 from .values import Plan, Step
@@ -126,14 +127,10 @@ def _best(goal: str, hands: Sequence[Hand]) -> Hand | None:
     """The only hand, else the one whose description shares most words with the goal; None without any."""
     if len(hands) == 1:
         return hands[0]
-    words = _stems(goal)
-    shared = [(len(words & _stems(f"{hand.name} {hand.description}")), hand) for hand in hands]
+    words = set(terms(goal))
+    shared = [(len(words & set(terms(f"{hand.name} {hand.description}"))), hand) for hand in hands]
     most, hand = max(shared, key=lambda pair: pair[0])
     return hand if most else None
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[a-z]{4,}", text.lower())}
 
 
 def _is(step: Step, hand: Hand) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, create_model
 
 from ..core.errors import GraphSetupError, InvalidOutput
+from ..knowledge.words import terms
 from ..models import Model
 from ..models import model as resolve
 from ._agent import Agent
@@ -73,13 +73,7 @@ class Router(Agent):
         return str(getattr(said.output, "route"))  # noqa: B009  (the type is made at run time)
 
     def _by_words(self, text: str) -> str:
-        words = _stems(text)
-        shared: dict[str, int] = {
-            name: len(words & _stems(f"{name.replace('_', ' ')} {when}")) for name, when in self.routes.items()
-        }
+        words = set(terms(text))
+        shared: dict[str, int] = {name: len(words & set(terms(f"{name} {when}"))) for name, when in self.routes.items()}
         best = max(shared, key=lambda name: shared[name])
         return self._otherwise if self._otherwise and not shared[best] else best
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[^\W\d_]{3,}", text.lower())}
