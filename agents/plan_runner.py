@@ -125,7 +125,7 @@ class PlanRunner:
     async def _execute(self, name: str, task: Assignment) -> Mapping[str, Any]:
         """Results and text; an executor that may act runs inside this task's own checkpoint namespace."""
         if name not in self._graphs:
-            return await self._executors[name].execute(task)
+            return await self._executors[name].reach(task)
         if name not in self._compiled:
             graph: Any = self._graphs[name]  # LangGraph leaves the types of what compile() takes open
             self._compiled[name] = graph.compile()

@@ -126,10 +126,10 @@ class ToolExecutor(Agent):
             GraphSetupError: A tool may act; the executor then runs as a graph only.
             BackendError: The model cannot be used.
         """
-        came = await self.execute(goal)
+        came = await self.reach(goal)
         return came if self.gives == "both" else came[self.gives]
 
-    async def execute(self, goal: Any) -> dict[str, Any]:
+    async def reach(self, goal: Any) -> dict[str, Any]:
         """`results` and `text` of an executor whose tools only read; see `__call__`."""
         if not self._reads_only:
             raise GraphSetupError("This ToolExecutor has tools that act; add it to a graph and run that.")
