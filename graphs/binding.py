@@ -46,6 +46,12 @@ class Binding:
     mistakes: list[Mistake] = field(default_factory=list[Mistake])
 
     @property
+    def runnable(self) -> Runnable[Any, Any] | None:
+        """The LangChain runnable that is called, if it is one."""
+        function: Any = self.function
+        return cast("Runnable[Any, Any]", function) if isinstance(function, Runnable) else None
+
+    @property
     def writes(self) -> tuple[str, ...] | None:
         """Fields it declares to write; None when it may write any."""
         if self.one is not None:
@@ -64,9 +70,7 @@ class Binder:
         if inner is None and callable(bind) and not isinstance(action, (type, Runnable)):
             function = bind(fields.schema, name)
         if inner is None and not callable(function) and not isinstance(function, Runnable):
-            raise GraphSetupError(
-                f"Node {name!r} is a {type(action).__name__}; a function, a callable object or a graph is needed."
-            )
+            raise GraphSetupError(f"Node {name!r} is {action!r}; a function, a callable object or a graph is needed.")
         self.binding = Binding(name, action, function, inner, NOTHING)
 
     def bind(self, reads: Names, writes: Names, item: str | None = None, view: Any = None) -> Binding:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
     from langgraph.types import All
 
-    from ..runs import Approval, Budget, Decision, Run
+    from ..runs import Approval, Budget, Decision, Run, Runner
 
 StateT = TypeVar("StateT", bound=State)
 NodeT = TypeVar("NodeT", bound=Callable[..., Any])
@@ -100,14 +100,16 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         self.maps: dict[str, Map] = {}
         self.loops: dict[str, Loop] = {}
         self.mistakes: list[Mistake] = []
+        self.memory: tuple[tuple[int, ...], Runner] | None = None
+        """Where `run` keeps its runs, with the size of the graph that it was compiled at."""
         self.source: Graph[StateT] = self
         """The graph as the user made it; compiling works on a copy."""
         self._start_reducers_at_defaults()
 
     def _start_reducers_at_defaults(self) -> None:
-        channels = cast("dict[str, Any]", self.channels)  # pyright: ignore[reportUnknownMemberType] - LangGraph leaves it open
+        channels: dict[str, Any] = cast(Any, self).channels
         for name, channel in channels.items():
-            if type(channel) is BinaryOperatorAggregate and name in self.fields:
+            if channel.__class__ is BinaryOperatorAggregate and name in self.fields:
                 channels[name] = DefaultedReducer(channel.typ, channel.operator, self.fields, name)
 
     def add_node(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - ports take the place of the state
@@ -269,7 +271,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         self._branch(name, router, binding, targets)
         return self
 
-    def add_conditional_edges(  # type: ignore[override]
+    def add_conditional_edges(
         self,
         source: str,
         path: Callable[..., Any] | Callable[..., Awaitable[Any]] | Runnable[Any, Any],

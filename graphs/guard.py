@@ -166,8 +166,6 @@ def additions(fields: Fields, name: str, value: Any, seen: Mapping[str, Any]) ->
     old = fields.value(name, seen)
     if value is old or (type(value) in (list, dict, set) and value == old):
         return MISSING
-    if fields[name].reducer is None or type(value) is not list or type(old) is not list:
+    if fields[name].reducer is None or {type(value), type(old)} != {list}:
         return value
-    items: list[Any] = value
-    before: list[Any] = old
-    return items[len(before) :] if before and items[: len(before)] == before else items
+    return value[len(old) :] if old and value[: len(old)] == old else value

@@ -80,8 +80,7 @@ class Split(Runnable[Any, Any]):
         if not items:
             return Command(goto=self.spec.join)
         sends = [Send(self.spec.name, {"index": index, ITEM: item}) for index, item in enumerate(items)]
-        goto: Any = Command(goto=sends)
-        return goto
+        return cast(Any, Command)(goto=sends)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The tasks, one an item, in the items' order."""

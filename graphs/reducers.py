@@ -27,8 +27,7 @@ class Reducer(Protocol):
 
 
 def _listed(value: Any) -> Any:
-    several: bool = isinstance(value, (list, tuple, set, frozenset))
-    return value if several else [value]
+    return value if issubclass(type(value), (list, tuple, set, frozenset)) else [value]
 
 
 def _list_update(field_type: Any) -> Any:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from ..core.errors import RunFailed
 from ..guardrails.policy import Policy
 from .state import State
 
 if TYPE_CHECKING:
-    from ..runs import Approval, Budget, Decision, Run
-    from ..runs.store import Store
+    from ..runs import Approval, Budget, Decision, Run, Runner
     from .graph import Graph
 
 StateT = TypeVar("StateT", bound=State)
@@ -37,30 +35,30 @@ async def run_graph(
         InvalidInput: The input does not fit the state.
         RunFailed: The run failed; the error carries it.
     """
-    from ..runs import Runner
-
-    runner = Runner(memory_of(graph), graphs=[graph], context=context, model=model, policy=policy)
-    await runner.open()
-    run = await (await runner.start(graph, input, thread_id=thread_id, budget=budget)).wait()
+    runner = await memory_of(graph)
+    started = await runner.start(
+        graph, input, thread_id=thread_id, budget=budget, model=model, context=context, policy=policy
+    )
+    run = await started.wait()
     while approver is not None and run.status == "waiting":
         first = run.approvals[0]
         run = await run.answer(first.id, await approver(first))
-    if run.finished:
-        await runner.close()
     if run.status == "failed":
         raise RunFailed(run.run_id, run.error or "no reason was given", run) from run.cause
     return run
 
 
-def memory_of(graph: Graph[Any]) -> Store:
-    """The graph's own store, made at first use: threads go on from one `run` to the next, in this process."""
-    from ..runs.store import Store
+async def memory_of(graph: Graph[Any]) -> Runner:
+    """The graph's own Runner in memory, made at first use: threads go on from one `run` to the next."""
+    from ..runs import MEMORY, Runner
 
-    store = _memories.get(graph)
-    if store is None:
-        store = _memories[graph] = Store("sqlite://:memory:")
-        weakref.finalize(graph, store.close_now)
-    return store
-
-
-_memories: WeakKeyDictionary[Graph[Any], Store] = WeakKeyDictionary()
+    stamp = (len(graph.nodes), len(graph.edges), len(graph.waiting_edges), len(graph.routers), len(graph.loops))
+    if graph.memory is None:
+        runner = Runner(MEMORY, graphs=[graph])
+        await runner.open()
+        weakref.finalize(graph, runner.store.close_now)
+        graph.memory = stamp, runner
+    elif graph.memory[0] != stamp:
+        graph.memory = stamp, graph.memory[1]
+        graph.memory[1].add(graph, changed=True)
+    return graph.memory[1]

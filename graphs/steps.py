@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, cast
 
-from langchain_core.runnables import Runnable
 from langgraph.config import get_config
 from typing_extensions import TypedDict
 
@@ -41,8 +40,8 @@ def _step(binding: Binding, guard: Guard, inputs: Inputs) -> Step:
         fed = {feed.port: feed.field for feed in binding.feeds}
         carried = {port: field for port, field in outputs.items() if fed.get(port) == field}
         return GraphStep(name, guard, inputs, binding.inner, outputs, carried)
-    if isinstance(function, Runnable):
-        return RunnableStep(name, guard, inputs, function)
+    if binding.runnable is not None:
+        return RunnableStep(name, guard, inputs, binding.runnable)
     return FunctionStep(name, guard, inputs, function, is_async=is_async(function))
 
 

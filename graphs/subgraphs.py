@@ -28,12 +28,12 @@ class Inner:
 
     def __init__(self, graph: Any) -> None:
         self.graph = graph
-        self.builder: Builder = graph.builder if isinstance(graph, CompiledStateGraph) else graph
+        self.builder: Builder = graph.builder if _is_compiled(graph) else graph
 
     @cached_property
     def compiled(self) -> Compiled:
         """The inner graph, ready to run; it uses the saver of the graph around it."""
-        return self.graph if isinstance(self.graph, CompiledStateGraph) else self.graph.compile()
+        return self.graph if _is_compiled(self.graph) else self.graph.compile()
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
@@ -57,6 +57,10 @@ def inner_graph(action: Any) -> Inner | None:
     if callable(build) and not isinstance(action, type):
         action = build()
     return Inner(action) if isinstance(action, (StateGraph, CompiledStateGraph)) else None
+
+
+def _is_compiled(graph: object) -> bool:
+    return isinstance(graph, CompiledStateGraph)
 
 
 def _required(schema: Any, name: str) -> bool:

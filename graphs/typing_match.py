@@ -30,6 +30,7 @@ from typing_extensions import ReadOnly, TypeAliasType
 from typing_extensions import is_typeddict as is_typeddict_too
 
 _NUMBERS: dict[type, tuple[type, ...]] = {float: (int,), complex: (int, float)}
+_CALLABLE: Any = vars(collections.abc)["Callable"]
 _QUALIFIERS = (Required, NotRequired, ReadOnly)
 
 
@@ -89,7 +90,7 @@ def _fits(given: Any, wanted: Any) -> bool:
     if get_origin(wanted) is Literal:
         return False
     source, target = get_origin(given) or given, get_origin(wanted) or wanted
-    if target is collections.abc.Callable:
+    if target is _CALLABLE:
         return callable(source)
     if not isinstance(source, type) or not isinstance(target, type):
         return True
@@ -170,7 +171,7 @@ def item_type(annotation: Any) -> Any:
 
 def schema_fields(schema: Any) -> dict[str, Any]:
     """Field names and types of a model, a dataclass or a TypedDict; empty for any other type."""
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
+    if is_model(schema):
         return {name: field.annotation for name, field in schema.model_fields.items()}
     if not is_schema(schema):
         return {}
@@ -182,10 +183,14 @@ def schema_fields(schema: Any) -> dict[str, Any]:
 
 def is_schema(annotation: Any) -> bool:
     """Whether the type is a model, a dataclass or a TypedDict."""
-    if not isinstance(annotation, type):
-        return False
-    model = issubclass(annotation, BaseModel)
-    return model or hasattr(annotation, "__dataclass_fields__") or is_dict_schema(annotation)
+    if is_model(annotation) or is_dict_schema(annotation):
+        return True
+    return isinstance(annotation, type) and hasattr(annotation, "__dataclass_fields__")
+
+
+def is_model(annotation: Any) -> bool:
+    """Whether the type is a pydantic model."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def second_parameter_type(function: Any) -> Any:

@@ -19,7 +19,7 @@ from ..graph import Graph
 from ..loops import Loop
 from ..maps import Map
 from ..ports import UNTYPED, branch_targets, hints_of, signature_of
-from ..typing_match import is_schema, schema_fields
+from ..typing_match import is_model, is_schema, schema_fields
 from .sources import Facts, facts_of
 
 AnyGraph = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
@@ -249,13 +249,13 @@ def _plain(builder: Builder, fed: set[str] | None) -> Outline:
 
 
 def _defaults(schema: Any) -> dict[str, Any]:
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
+    if is_model(schema):
         return {
             name: info.get_default(call_default_factory=True, validated_data={})
             for name, info in schema.model_fields.items()
             if not info.is_required()
         }
-    parts = getattr(schema, "__dataclass_fields__", {})
+    parts: dict[str, Any] = getattr(schema, "__dataclass_fields__", {})
     return {name: part.default for name, part in parts.items() if part.default is not part.default_factory}
 
 

@@ -25,6 +25,7 @@ from ..typing_match import is_dict_schema, is_dynamic, members, schema_fields, t
 from .outline import NodeOutline, Outline
 from .structure import circles
 
+_CALLABLE: Any = vars(collections.abc)["Callable"]
 _STORABLE = (
     *(str, bytes, bytearray, int, float, bool, type(None), list, tuple, dict, set, frozenset, deque, complex),
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, zoneinfo.ZoneInfo, uuid.UUID),
@@ -95,7 +96,7 @@ def why_not_stored(annotation: Any, seen: frozenset[int] = frozenset()) -> str |
     if id(annotation) in seen or is_dynamic(annotation):
         return None
     seen |= {id(annotation)}
-    if collections.abc.Callable in (annotation, get_origin(annotation)) or str(annotation) == "typing.Callable":
+    if _CALLABLE in (annotation, get_origin(annotation)) or str(annotation) == "typing.Callable":
         return "a function has no stored form"
     cls: Any = get_origin(annotation) or annotation
     found = _why_not_class(cls) if isinstance(cls, type) else None

@@ -1,3 +1,7 @@
+# Lambdas and LangGraph's own methods have types that strict checking cannot know.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownParameterType=false, reportMissingParameterType=false
+
 """Seeded mistakes: each must be found, in Collegium's graphs and, where it can be known, in plain ones."""
 
 import operator

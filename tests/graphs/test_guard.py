@@ -1,3 +1,7 @@
+# Lambdas and LangGraph's own methods have types that strict checking cannot know.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownParameterType=false, reportMissingParameterType=false
+
 import operator
 from typing import Annotated, Any, Literal
 

@@ -1,3 +1,7 @@
+# Lambdas and LangGraph's own methods have types that strict checking cannot know.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownParameterType=false, reportMissingParameterType=false
+
 """What plain LangGraph lets pass, and what becomes of it here: an error that names the culprit, or the right thing."""
 
 from typing import Annotated, Any

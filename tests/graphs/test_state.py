@@ -80,8 +80,8 @@ def test_an_item_without_an_id_cannot_be_merged() -> None:
 
 
 async def test_a_reduced_field_starts_from_its_default_and_not_from_zero() -> None:
-    graph = notebook()
-    result = await graph.compile().ainvoke({"topic": "a", "total": 2})
+    app: Any = notebook().compile()
+    result = await app.ainvoke({"topic": "a", "total": 2})
     assert result["total"] == 7
 
 

@@ -1,3 +1,6 @@
+# The code stands as in the documentation, which is not written for strict checking.
+# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
 """Human in the loop: an interrupt decides by `Command` where to go."""
 
 from typing import Literal

@@ -1,3 +1,6 @@
+# The code stands as in the documentation, which is not written for strict checking.
+# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
 """A chatbot with the prebuilt tool node, and messages that the reducer merges."""
 
 from langchain_core.messages import AIMessage
@@ -17,7 +20,7 @@ def chatbot(state: MessagesState):  # type: ignore[no-untyped-def]
     if last.type == "tool":
         return {"messages": [AIMessage(content=str(last.content))]}
     call = {"name": "get_weather", "args": {"city": "sf"}, "id": "1", "type": "tool_call"}
-    return {"messages": [AIMessage(content="", tool_calls=[call])]}  # type: ignore[list-item]
+    return {"messages": [AIMessage(content="", tool_calls=[call])]}
 
 
 graph_builder = StateGraph(MessagesState)

@@ -1,3 +1,6 @@
+# The code stands as in the documentation, which is not written for strict checking.
+# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
 """Control flow and updates in one: nodes that return `Command`, without static edges."""
 
 import random

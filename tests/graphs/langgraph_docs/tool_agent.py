@@ -1,3 +1,6 @@
+# The code stands as in the documentation, which is not written for strict checking.
+# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
 """A tool-calling agent: the model node and the tool node take turns."""
 
 import operator
@@ -27,7 +30,7 @@ class MessagesState(TypedDict):
 def model_invoke(messages: list[AnyMessage]) -> AIMessage:
     if isinstance(messages[-1], HumanMessage):
         call = {"name": "multiply", "args": {"a": 3, "b": 4}, "id": "c1", "type": "tool_call"}
-        return AIMessage(content="", tool_calls=[call])  # type: ignore[list-item]
+        return AIMessage(content="", tool_calls=[call])
     return AIMessage(content=f"It is {messages[-1].content}")
 
 
