@@ -26,7 +26,7 @@ from ..core.messages import Usage
 from ..guardrails.policy import Policy
 from .budget import Budget
 from .decisions import Decision, Reject, decision_from_json
-from .engine import Engine
+from .engine import Engine, Services
 from .events import Event, EventKind, row_of
 from .inputs import first_input
 from .interrupts import questions_of, resume_value
@@ -115,8 +115,9 @@ def _claim(conn: Connection, engine: Engine, run_id: str) -> RunRow | None:
 
 
 async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
-    resumed = row.epoch > 1
-    last = await engine.store.read(lambda conn: events.last_seq(conn, row.run_id)) if resumed else 0
+    given = engine.services.get(row.run_id, Services())
+    model = given.model if given.model is not None else engine.model
+    last = await engine.last_event(row.run_id) if row.epoch > 1 else 0
     return RunScope(
         run_id=row.run_id,
         thread_id=row.thread_id,
@@ -124,11 +125,11 @@ async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
         fork=row.fork,
         store=engine.store,
         clock=engine.clock,
-        policy=engine.policy or target.policy or Policy(),
+        policy=given.policy or engine.policy or target.policy or Policy(),
         budget=Budget(**row.budget) if row.budget else Budget(),
         publish=engine.publish,
-        model_spec=engine.model if engine.model is not None else row.model_spec,
-        deps=await engine.make_deps() if engine.make_deps else None,
+        model_spec=model if model is not None else row.model_spec,
+        deps=await engine.deps(given),
         usage=Usage(**row.usage),
         model=row.model,
         numbers=count(last + 1),
@@ -325,12 +326,13 @@ class Lease:
         def joined(conn: Connection) -> tuple[ResultT, list[Event]]:
             result = work(conn, used)
             told = [Event(scope.run_id, next(scope.numbers), kind, None, now, data) for kind, data in news(result)]
-            events.append_all(conn, [row_of(event) for event in [*self.engine.held_back(scope.run_id), *told]])
+            if self.engine.store.path is not None:
+                events.append_all(conn, [row_of(event) for event in told])
             return result, told
 
         result, told = await self.engine.store.write(joined, full=True, lane=scope.lane)
         for event in told:
-            self.engine.watch.publish(event)
+            self.engine.announce(event)
         return result
 
 

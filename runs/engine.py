@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import inspect
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
@@ -12,12 +12,21 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from ..core.clock import Clock
 from ..core.ids import IdSource
 from ..guardrails.policy import Policy
-from .events import LIVE_ONLY, Event, row_of
+from .events import LIVE_ONLY, Event, event_of, row_of
 from .registry import Registry
 from .store import RunRow, Store, events, runs
 from .store.saver import StoreSaver
 from .target import Target
 from .watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one run was given in this process; each wins over the Runner's own."""
+
+    model: object | None = None
+    policy: Policy | None = None
+    context: object | None = None
 
 
 @dataclass(slots=True)
@@ -32,18 +41,28 @@ class Engine:
     worker_id: str
     policy: Policy | None = None
     model: object | None = None
-    make_deps: Callable[[], Awaitable[Any]] | None = None
+    context: object | None = None
+    """An object for tools and nodes, or a function (sync or async) that makes one."""
+    services: dict[str, Services] = field(default_factory=dict[str, Services])
+    """By run id."""
     causes: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
     """The exceptions behind failed runs of this process, by run id."""
     results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """What runs ended with in this process, until somebody asks for it."""
 
-    _held_back: dict[str, list[Event]] = field(default_factory=dict[str, list[Event]])
+    remembered: dict[str, list[Event]] = field(default_factory=dict[str, list[Event]])
+    """Events of runs whose store is in memory, by run id: no table would make them last longer."""
 
     @property
     def durability(self) -> str:
         """`sync` where a crash can be survived; in memory, checkpoints only at rest."""
         return "exit" if self.store.path is None else "sync"
+
+    async def deps(self, given: Services) -> Any:
+        """The user's own context object, made anew where a function makes it."""
+        context = self.context if given.context is None else given.context
+        made = context() if callable(context) else context
+        return await made if inspect.isawaitable(made) else made
 
     def saver(self, row: RunRow, target: Target) -> BaseCheckpointSaver[Any]:
         """The run's checkpoints; a write is refused once the lease of `row.epoch` is lost."""
@@ -56,13 +75,9 @@ class Engine:
     def _saver(self, target: Target) -> StoreSaver:
         return StoreSaver(self.store, serde=target.serializer)
 
-    def held_back(self, run_id: str) -> list[Event]:
-        """Events of a run that are not stored yet; whoever takes them stores them."""
-        return self._held_back.pop(run_id, [])
-
     def _keep(self, event: Event, epoch: int) -> None:
-        if self.store.path is None:  # nothing in memory outlives a crash: stored together when the run rests
-            self._held_back.setdefault(event.run_id, []).append(event)
+        if self.store.path is None:
+            self.remembered.setdefault(event.run_id, []).append(event)
             return
 
         def store(conn: Connection) -> None:
@@ -70,6 +85,29 @@ class Engine:
             events.append_all(conn, [row_of(event)])
 
         self.store.post(store, lane=f"{event.run_id}/{epoch}")
+
+    def forget(self, run_id: str) -> None:
+        """Drop what this process remembers of a run."""
+        for memory in (self.remembered, self.results, self.causes, self.services):
+            memory.pop(run_id, None)
+
+    def announce(self, event: Event) -> None:
+        """Show an event that is stored already to watchers."""
+        if self.store.path is None:
+            self.remembered.setdefault(event.run_id, []).append(event)
+        self.watch.publish(event)
+
+    async def last_event(self, run_id: str) -> int:
+        """The number of a run's latest event, 0 when it has none."""
+        if self.store.path is None:
+            return len(self.remembered.get(run_id, ()))
+        return await self.store.read(lambda conn: events.last_seq(conn, run_id))
+
+    async def events_after(self, run_id: str, seq: int) -> list[Event]:
+        """The stored events of a run with a number above `seq`."""
+        if self.store.path is None:
+            return [event for event in self.remembered.get(run_id, ()) if event.seq > seq]
+        return [event_of(row) for row in await self.store.read(lambda conn: events.after(conn, run_id, seq))]
 
     def publish(self, event: Event, epoch: int) -> None:
         """Store an event under a lease (unless it is live only) and show it to watchers."""

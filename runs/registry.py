@@ -26,10 +26,10 @@ class Registry:
         """Names of the graphs known."""
         return list(self._targets)
 
-    def add(self, graph: AnyGraph) -> Target:
-        """The target of a graph; the same object gives the same target, another of its name replaces it."""
+    def add(self, graph: AnyGraph, *, changed: bool = False) -> Target:
+        """The target of a graph: the one known, unless the graph has `changed`; another of its name replaces it."""
         for target in self._targets.values():
-            if target.graph is graph:
+            if target.graph is graph and not changed:
                 return target
         target = Target(graph)
         self._targets[target.name] = target

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from sqlite3 import Connection
@@ -18,14 +17,14 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import UnknownTarget
 from ..core.ids import IdSource, new_id
 from ..core.messages import Usage
-from ..core.settings import database_url
+from ..core.settings import DEFAULT_DB, database_url
 from ..guardrails.policy import Policy
 from .advance import Outcome, advance
 from .answers import checked
 from .budget import Budget
 from .decisions import Approval, Decision, decision_to_json
-from .engine import Engine
-from .events import LIVE_ONLY, Event, event_of, row_of
+from .engine import Engine, Services
+from .events import LIVE_ONLY, Event
 from .heart import Heart
 from .parking import approval_of
 from .registry import Registry
@@ -38,6 +37,15 @@ from .watch import Watch, arriving
 log = logging.getLogger(__name__)
 
 MEMORY = "sqlite://:memory:"
+
+HOME = DEFAULT_DB.parent.name
+"""The project's own folder, made where it is missing; any other folder must be there."""
+
+ANONYMOUS = "th"
+"""Prefix of the ids of threads that nobody named, so that nobody goes on with them."""
+
+FORGET_EVERY = 256
+"""In memory: so many finished runs on anonymous threads are kept at least, twice as many at most."""
 
 
 class Runner:
@@ -55,7 +63,7 @@ class Runner:
         url: str | Store | None = None,
         *,
         graphs: Sequence[AnyGraph] = (),
-        context: object | Callable[[], Any] | None = None,
+        context: object | None = None,
         model: object | None = None,
         policy: Policy | None = None,
         serve: bool = True,
@@ -86,7 +94,6 @@ class Runner:
         self._owns_store = not isinstance(url, Store)
         self._store = url if isinstance(url, Store) else Store(url if url == MEMORY else database_url(url))
         self._serve, self._lease_s, self._poll_s = serve, lease_s, poll_s
-        self._context = context
         self._slots = slots
         self._engine = Engine(
             store=self._store,
@@ -97,7 +104,7 @@ class Runner:
             worker_id=ids("wk"),
             policy=policy,
             model=model,
-            make_deps=self._make_deps if context is not None else None,
+            context=context,
         )
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._controls: dict[str, RunControl] = {}
@@ -105,6 +112,7 @@ class Runner:
         self._heart: Heart | None = None
         self._pump: asyncio.Task[None] | None = None
         self._room: asyncio.Semaphore | None = None
+        self._finished = 0
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -126,6 +134,8 @@ class Runner:
         Raises:
             StoreUnavailable: It cannot be opened; the message says why.
         """
+        if self._store.path is not None and self._store.path.parent.name == HOME:
+            self._store.path.parent.mkdir(parents=True, exist_ok=True)
         await self._store.open()
         await self._register()
         if self._store.path is None:
@@ -157,6 +167,10 @@ class Runner:
             if self._owns_store:
                 await self._store.close()
 
+    def add(self, graph: AnyGraph, *, changed: bool = False) -> None:
+        """Let it run another graph; with `changed`, compile one anew that was added to since."""
+        self._engine.registry.add(graph, changed=changed)
+
     # -- runs ---------------------------------------------------------------------------------
 
     async def start(
@@ -169,6 +183,8 @@ class Runner:
         on_busy: Literal["reject", "enqueue"] = "reject",
         metadata: Mapping[str, Any] | None = None,
         model: object | None = None,
+        policy: Policy | None = None,
+        context: object | None = None,
         target: str | None = None,
         folder: str | None = None,
     ) -> Run[Any]:
@@ -181,7 +197,9 @@ class Runner:
             budget: Its limits.
             on_busy: What to do while the thread has an unfinished run.
             metadata: JSON values to find the run by.
-            model: Spec of the model for this run, kept with it.
+            model: For this run: a spec, which is kept with it, or a Model, which is known in this process only.
+            policy: For this run, in this process.
+            context: For this run, in this process; as for the Runner.
             target: Where another process can load the graph from (`path.py:name`), and
             folder: the working directory that this counts from.
 
@@ -198,6 +216,7 @@ class Runner:
             target=target,
             folder=folder,
         )
+        self._engine.services[row.run_id] = Services(model, policy, context)
         worker_id = self._engine.worker_id
         stored = await self._store.write(lambda conn: runs.admit(conn, row, on_busy, worker_id=worker_id), full=True)
         self._mine.add(row.run_id)
@@ -232,17 +251,19 @@ class Runner:
         Raises:
             UnknownRun: There is no such run.
         """
-        now = self._engine.clock.now()
+        now, number = self._engine.clock.now(), await self._engine.last_event(run_id) + 1
+        event = Event(run_id, number, "run_cancelled", None, now, {"reason": reason})
 
-        def cancel(conn: Connection) -> Event | None:
+        def cancel(conn: Connection) -> bool:
             if runs.get(conn, run_id).finished_at is not None:
-                return None
+                return False
             runs.cancel(conn, run_id, reason or "cancelled", now=now)
-            return event_of(events.append(conn, run_id, "run_cancelled", {"reason": reason}, now=now, node=""))
+            if self._store.path is not None:
+                events.append(conn, run_id, event.kind, event.data, now=now, node=None)
+            return True
 
-        event = await self._store.write(cancel, full=True)
-        if event is not None:
-            self._engine.watch.publish(event)
+        if await self._store.write(cancel, full=True):
+            self._engine.announce(event)
         if task := self._tasks.get(run_id):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -317,7 +338,7 @@ class Runner:
         last = after
         with self._engine.watch.queue(run_id) as queue:
             while True:
-                for event in await self._stored_events(run_id, last):
+                for event in await self._engine.events_after(run_id, last):
                     last = event.seq
                     yield event
                 if queue.empty() and await self._at_rest(run_id):
@@ -405,10 +426,21 @@ class Runner:
             outcome = await advance(self._engine, run_id, control, claimed=claimed)
             if outcome.cause is not None:
                 self._engine.causes[run_id] = outcome.cause
+        if outcome.end in ("done", "cancelled"):
+            self._engine.services.pop(run_id, None)
+        if self._store.path is None:
+            await self._forget()
         if outcome.next_run_id is not None:
             self._mine.add(outcome.next_run_id)
             self._spawn(outcome.next_run_id)
         return outcome
+
+    async def _forget(self) -> None:
+        """In memory, drop the oldest finished runs that stand alone, so that a long-lived process does not grow."""
+        self._finished += 1
+        if self._finished % FORGET_EVERY == 0:
+            for run_id in await self._store.write(lambda conn: runs.forget(conn, ANONYMOUS, keep=FORGET_EVERY)):
+                self._engine.forget(run_id)
 
     def _done(self, run_id: str, task: asyncio.Task[Outcome]) -> None:
         self._tasks.pop(run_id, None)
@@ -459,17 +491,13 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _make_deps(self) -> Any:
-        made = self._context() if callable(self._context) else self._context
-        return await made if inspect.isawaitable(made) else made
-
     # -- views --------------------------------------------------------------------------------
 
     def _new_row(self, target: Target, input: Any, thread_id: str | None, model: object | None) -> RunRow:
         now = self._engine.clock.now()
         return RunRow(
             run_id=self._engine.ids("run"),
-            thread_id=thread_id or self._engine.ids("th"),
+            thread_id=thread_id or self._engine.ids(ANONYMOUS),
             graph=target.name,
             version=target.version,
             fingerprint=target.fingerprint,
@@ -509,12 +537,6 @@ class Runner:
             host=self,
             cause=self._engine.causes.get(row.run_id),
         )
-
-    async def _stored_events(self, run_id: str, last: int) -> list[Event]:
-        held_back = [row_of(event) for event in self._engine.held_back(run_id)]
-        if held_back:
-            await self._store.write(lambda conn: events.append_all(conn, held_back))
-        return [event_of(row) for row in await self._store.read(lambda conn: events.after(conn, run_id, last))]
 
     async def _at_rest(self, run_id: str) -> bool:
         row = await self._store.read(lambda conn: runs.get(conn, run_id))

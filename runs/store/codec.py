@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -43,12 +45,17 @@ def columns(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def encode(row: Any, names: Sequence[str]) -> tuple[SqlValue, ...]:
+def encode(row: Any, names: tuple[str, ...]) -> tuple[SqlValue, ...]:
     """The row's values as SQLite stores them."""
-    return tuple(_to_sql(name, getattr(row, name)) for name in names)
+    read, special = _plan(names)
+    values = list(read(row))
+    for place, (to_sql, _) in special:
+        if values[place] is not None:
+            values[place] = to_sql(values[place])
+    return tuple(values)
 
 
-def decode(kind: type[RowT], names: Sequence[str], record: Sequence[Any], what: str) -> RowT:
+def decode(kind: type[RowT], names: tuple[str, ...], record: Sequence[Any], what: str) -> RowT:
     """The row of a record whose last column is its checksum.
 
     Raises:
@@ -59,9 +66,13 @@ def decode(kind: type[RowT], names: Sequence[str], record: Sequence[Any], what: 
     return from_columns(kind, names, values)
 
 
-def from_columns(kind: type[RowT], names: Sequence[str], values: Sequence[Any]) -> RowT:
+def from_columns(kind: type[RowT], names: tuple[str, ...], values: Sequence[Any]) -> RowT:
     """The row whose columns hold these values."""
-    return kind(**{name: _from_sql(name, value) for name, value in zip(names, values, strict=True)})
+    given = list(values)
+    for place, (_, from_sql) in _plan(names)[1]:
+        if given[place] is not None:
+            given[place] = from_sql(given[place])
+    return kind(**dict(zip(names, given, strict=True)))
 
 
 def verify(seal: int, *values: SqlValue, what: str) -> None:
@@ -88,22 +99,19 @@ def to_json(value: Any) -> str:
     return text
 
 
-def _to_sql(name: str, value: Any) -> SqlValue:
-    if value is None:
-        return None
-    if name in _TIMES:
-        return stamp(value)
-    if name in _JSON:
-        return to_json(value)
-    return int(value) if isinstance(value, bool) else value
+def _from_json(text: str) -> Any:
+    value: list[Any] | dict[str, Any] = json.loads(text)
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _from_sql(name: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if name in _TIMES:
-        return datetime.fromisoformat(value)
-    if name in _JSON:
-        read: list[Any] | dict[str, Any] = json.loads(value)
-        return tuple(read) if isinstance(read, list) else read
-    return bool(value) if name == "serving" else value
+_Conversion = tuple[Callable[[Any], SqlValue], Callable[[Any], Any]]
+
+
+@cache
+def _plan(names: tuple[str, ...]) -> tuple[Callable[[Any], tuple[Any, ...]], list[tuple[int, _Conversion]]]:
+    """How to read a row's fields at once, and which columns are not stored as they are."""
+    conversions: dict[str, _Conversion] = dict.fromkeys(_JSON, (to_json, _from_json))
+    conversions |= dict.fromkeys(_TIMES, (stamp, datetime.fromisoformat))
+    conversions["serving"] = (int, bool)
+    special = [(place, conversions[name]) for place, name in enumerate(names) if name in conversions]
+    return attrgetter(*names), special

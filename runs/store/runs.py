@@ -34,6 +34,7 @@ __all__ = [
     "claimable",
     "count",
     "finish",
+    "forget",
     "get",
     "listing",
     "park",
@@ -226,6 +227,25 @@ def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
     if ahead is not None:
         raise ThreadBusy(run.thread_id, *ahead)
     update_run(conn, run, status="queued", error=None, finished_at=None, updated_at=now)
+
+
+def forget(conn: sqlite3.Connection, prefix: str, *, keep: int) -> list[str]:
+    """Delete finished runs, but for the newest `keep`, on threads whose ids begin with `prefix`; returns their ids.
+
+    Right only for threads of one run.
+    """
+    conn.execute(
+        "CREATE TEMP TABLE old AS SELECT run_id, thread_id FROM run WHERE finished_at IS NOT NULL AND thread_id GLOB ?"
+        " ORDER BY seq DESC LIMIT -1 OFFSET ?",
+        (f"{prefix}-*", keep),
+    )
+    for table in ("approval", "effect", "event", "run"):
+        conn.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT run_id FROM old)")
+    for table in ("checkpoint", "blob", "pending_write"):
+        conn.execute(f"DELETE FROM {table} WHERE thread_id IN (SELECT thread_id FROM old)")
+    forgotten = [run_id for (run_id,) in conn.execute("SELECT run_id FROM old")]
+    conn.execute("DROP TABLE old")
+    return forgotten
 
 
 def verify(conn: sqlite3.Connection, run_id: str) -> None:

@@ -193,7 +193,7 @@ async def test_cancelling_withdraws_what_waits_and_frees_the_thread(url: str) ->
         assert await runner.inbox() == []
         with pytest.raises(AlreadyDecided):
             await runner.answer(run.approvals[0].id, Approve())
-        assert (await runner.start(graph, {}, thread_id="t")).status == "queued"
+        assert (await runner.start(graph, {}, thread_id="t")).status == "running"
 
 
 async def test_cancelling_stops_a_node_at_work(url: str) -> None:
