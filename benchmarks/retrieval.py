@@ -42,7 +42,7 @@ async def indexed(name: str, corpus: Sequence[dict[str, Any]], scratch: Path) ->
     folder = scratch / name
     folder.mkdir()
     for row in corpus:
-        (folder / f"{row['id'].replace('/', '_')}.txt").write_text(row["text"], "utf-8")
+        (folder / f"{row['id'].replace('/', '_')}.md").write_text(row["text"], "utf-8")
     index = Index(name, folder=scratch / f"{name}-index")
     report = await index.ingest(folder, progress=lambda what, done, of: print(f"\r{what} {done}/{of}", end=" "))
     print(f"\r{name}: {report.passages} passages of {report.added} documents")
@@ -90,7 +90,11 @@ async def xquad(data: Path, scratch: Path, limit: int | None) -> Figures:
 
 async def cranfield(data: Path, scratch: Path, limit: int | None) -> Figures:
     """Normalised discounted cumulative gain at 10, a judged document gaining 1 (Järvelin and Kekäläinen 2002)."""
-    corpus = [row for row in rows(data / "corpus.jsonl") if row["text"].strip()]
+    corpus = [
+        {"id": row["id"], "text": f"# {row['title']}\n\n{row['text']}\n"}
+        for row in rows(data / "corpus.jsonl")
+        if row["text"].strip()
+    ]
     index = await indexed("cranfield", corpus, scratch)
     wanted: dict[str, set[str]] = defaultdict(set)
     for row in rows(data / "qrels.jsonl"):

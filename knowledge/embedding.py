@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from ..core.errors import KnowledgeError
 from .words import terms
 
-BATCH = 32
-"""Texts a call; MiniLM's speed grows little beyond it, its memory does."""
+BATCH = 8
+"""Texts a call. Texts of 20 to 180 words: 8 a call take 59 ms of CPU a text and 0.4 GB, 32 take 81 ms and 1 GB."""
 
 
 class Embedder(Protocol):

@@ -57,9 +57,10 @@ class Vectors:
             metadatas=[{"digest": digest} for digest in wanted.values()],
         )
 
-    def _known(self, digests: list[str]) -> Mapping[str, Any]:
+    def _known(self, digests: list[str]) -> Mapping[str, list[float]]:
         found = self._collection.get(where={"digest": {"$in": digests}}, include=["embeddings", "metadatas"])
-        return {meta["digest"]: vector for meta, vector in zip(found["metadatas"], found["embeddings"], strict=True)}
+        pairs = zip(found["metadatas"], found["embeddings"], strict=True)
+        return {meta["digest"]: vector.tolist() for meta, vector in pairs}  # not arrays and lists side by side
 
     def ids(self) -> set[str]:
         """The passages that have a vector."""

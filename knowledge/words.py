@@ -80,6 +80,8 @@ def searchable(text: str) -> str:
     """`plain`, with the meaning of a metadata field's name beside it."""
     name = _FIELD.match(text)
     words = _FIELD_WORDS.get(name[1].lower()) if name else None
+    if words and "extra ==" in text:
+        words = "optional dependency of an extra"
     return f"{plain(text)} ({words})" if words else plain(text)
 
 

@@ -117,6 +117,17 @@ async def test_a_moved_text_is_not_embedded_again(index: Index, docs: Path, embe
     assert embedder.seen == []
 
 
+async def test_known_and_new_texts_go_in_together(index: Index, docs: Path, embedder: Counting) -> None:
+    await index.ingest(docs)
+    embedder.seen.clear()
+    (docs / "new").mkdir()
+    (docs / "lamps.txt").rename(docs / "new" / "lamps.txt")
+    (docs / "more.txt").write_text("A buoy rings in the fog.")
+    await index.ingest(docs)
+    assert embedder.seen == ["more\nA buoy rings in the fog."]
+    assert {p.title for p in await index.search("red lamp buoy fog", k=2)} == {"lamps", "more"}
+
+
 async def test_unreadable_files_are_skipped_with_the_reason(index: Index, docs: Path) -> None:
     (docs / "broken.txt").write_bytes(b"\x00\x01\x02")
     (docs / "empty.md").write_text("\n")
