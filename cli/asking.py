@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .inputs import read_value
 from .text import one_line, outline
+from .views import hanging
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +86,7 @@ class Asker:
         self._console.print()
         self._console.rule(Text(_TITLES[approval.kind], style="bold yellow"), align="left", style="yellow")
         for line in outline(approval.payload, 1):
-            self._console.print(Text(line))
+            self._console.print(hanging(Text(line)))
         if approval.expires_at:
             self._console.print(f"  expires {approval.expires_at:%Y-%m-%d %H:%M} UTC", style="dim")
 

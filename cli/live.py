@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from .text import clean, one_line, plural, shortened
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _TAIL = 400
 """Characters of a text in the making that are shown."""
+_LONG = 20
+"""Parts from which a step is told about while it lasts."""
 _MARKS = {
     "running": ("●", "yellow"),
     "done": ("✓", "green"),
@@ -178,6 +181,8 @@ class LineView:
         self.progress = Progress()
         self._console, self._title = console, title
         self._begun = False
+        self._told: dict[str, int] = {}
+        """Quarters of a long step that were told, by its text."""
 
     def saw(self, event: Event) -> None:
         """Print what is worth a line."""
@@ -190,6 +195,8 @@ class LineView:
                 self._console.print(Text(f"  ✓ {one_line(event.node or '')}  {took:.1f} s"))
             case "node_failed":
                 self._console.print(Text(f"  ✗ {one_line(event.node or '')}  {one_line(str(event.data['error']))}"))
+            case "progress":
+                self._tell(event.data)
             case "tool_result":
                 said = f"{event.data.get('tool')}: {event.data.get('status')}"
                 self._console.print(Text(f"    {one_line(said)}"))
@@ -198,6 +205,16 @@ class LineView:
                 self._console.print(Text(f"  ! {one_line(said)}"))
             case _:
                 pass
+
+    def _tell(self, data: Mapping[str, Any]) -> None:
+        """Say how far a long step is, four times at most."""
+        done, total, text = data.get("done"), data.get("total"), str(data.get("text", ""))
+        if not isinstance(done, int) or not isinstance(total, int) or total < _LONG:
+            return
+        what, quarter = text.split(" ")[0], 4 * done // total
+        if quarter > self._told.get(what, 0):
+            self._told[what] = quarter
+            self._console.print(f"    {progress_note(text, done, total)}", style="dim", markup=False)
 
     def __enter__(self) -> Self:
         if not self._begun:

@@ -24,11 +24,11 @@ def is_interactive() -> bool:
 
 def make_console(*, error: bool = False) -> Console:
     """A console that colours nothing on its own and keeps whole lines when it is not a terminal."""
-    from rich.console import Console
+    from ._console import PipeConsole
 
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() else 10_000
-    return Console(file=stream, highlight=False, emoji=False, width=width)
+    return PipeConsole(file=stream, highlight=False, emoji=False, width=width)
 
 
 class Terminal:

@@ -14,6 +14,7 @@ from .text import clean, one_line, outline, plural, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.text import Text
 
 Shape = tuple[frozenset[str], Callable[[Mapping[str, Any]], "Iterator[Text]"]]
@@ -26,7 +27,15 @@ def show_state(console: Console, state: Mapping[str, Any]) -> None:
             continue
         console.print(_heading(name))
         for line in value_lines(value):
-            console.print(line, soft_wrap=False)
+            console.print(hanging(line))
+
+
+def hanging(line: Text) -> Padding:
+    """A line whose continuation, where it is too long, keeps its indentation."""
+    from rich.padding import Padding
+
+    indent = len(line.plain) - len(line.plain.lstrip(" "))
+    return Padding(line[indent:], (0, 0, 0, indent), expand=False)
 
 
 def value_lines(value: Any) -> Iterator[Text]:
@@ -120,7 +129,7 @@ def _verdict(verdict: Mapping[str, Any]) -> Iterator[Text]:
     for score in verdict.get("scores") or ():
         reason = f": {one_line(str(score['reason']))}" if score.get("reason") else ""
         yield Text(f"    {float(score['score']):.2f}  {one_line(str(score['criterion']))}{reason}")
-    if verdict.get("feedback"):
+    if verdict.get("feedback") and not verdict.get("scores"):
         yield Text(f"    {one_line(str(verdict['feedback']))}", style="dim")
 
 

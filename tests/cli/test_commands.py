@@ -1,6 +1,8 @@
 """The verbs without a terminal: statuses, JSON shapes, and one line for everything that goes wrong."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,16 @@ def test_a_run_is_answered_from_another_folder(collegium: Command, project: Path
     assert answered.status == 0
     assert paid(project) == ["bob 10.0"]
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_leaves_no_trace_on_the_screen(project: Path, environment: dict[str, str]) -> None:
+    command = f"{sys.executable} -c 'from collegium.cli import main; main()' run flow.py bob --yes | true"
+
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=project, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stderr == ""
 
 
 def test_a_run_that_fails_says_why_in_one_line(collegium: Command) -> None:

@@ -128,3 +128,21 @@ def test_a_question_that_was_answered_elsewhere_is_not_answered_twice(
     screen.until("was decided already: approve by eve")
     assert screen.end() == 0
     assert paid(project) == ["bob 10.0"]
+
+
+def test_a_run_left_waiting_is_answered_after_its_process_was_killed(
+    terminal: Terminal, process: Command, project: Path
+) -> None:
+    screen = terminal("run", "flow.py", "bob")
+    screen.until("(default n)")
+    screen.process.kill()
+    screen.process.wait()
+
+    approval = process("inbox", "--json").json[0]
+    first = process("approve", approval["id"], "--by", "ada", "--json")
+    second = process("reject", approval["id"], "--by", "eve")
+
+    assert (first.status, first.json["status"]) == (0, "done")
+    assert second.status == 1
+    assert "was decided already: approve by ada" in second.line
+    assert paid(project) == ["bob 10.0"]
