@@ -13,7 +13,7 @@ from ..knowledge import Citation, Embedder, Passage, Quotes, ScoredSentence, bes
 from ..knowledge.quoting import Confidence
 from ..knowledge.structure import read_units
 from ..knowledge.words import terms
-from ..models import Model, Params
+from ..models import Completion, Model, Params
 from ..models import model as resolve
 from ._agent import Agent
 from ._prompts import Prompt
@@ -59,7 +59,7 @@ class Writer(Agent):
     is not there is left out. A capable model gives statements with quotes. A small one gives the answer in
     the fewest words, which is looked for in the three best sentences. For a tiny one, and wherever nothing
     was found, the best sentences are quoted: one to three by the margin between them, which also says how
-    sure the answer is.
+    sure the answer is; a tiny model only points at words in the first of them.
 
     Args:
         model: The model, or its spec; None takes that of the run.
@@ -102,7 +102,7 @@ class Writer(Agent):
         quotes = await best_sentences(question, passages, embedder=self._embedder)
         failed = verdict is not None and not verdict.passed
         if level == "tiny":
-            return _quoted(quotes, widen=failed)
+            return await self._highlighted(question, quotes, _quoted(quotes, widen=failed))
         try:
             if level == "small":
                 return await self._short(question, quotes) or _quoted(quotes, widen=failed)
@@ -114,10 +114,7 @@ class Writer(Agent):
     async def _short(self, question: str, quotes: Quotes) -> Answer | None:
         """The fewest words, found in the three best sentences; None when they are not there."""
         best = quotes.ranked[:3]
-        reading = sorted(best, key=lambda sentence: (sentence.source, sentence.start))
-        lines = "\n".join(" ".join(sentence.text.split()) for sentence in reading)
-        messages = self._small_prompt.messages(origins=RETRIEVED, passages=lines, question=question)
-        said = await self.model.complete(messages, output=ShortAnswer, params=_SHORT)
+        said = await self._say_short(question, best)
         text = said.output.answer.strip()
         found = None if _repeats(text, question) else _sentence_with(text, best)
         if found is None:
@@ -127,6 +124,28 @@ class Writer(Agent):
             confidence = "likely" if quotes.confidence == "uncertain" else "confident"
         model = said.model or self.model.spec
         return Answer(text=text, citations=[found.citation()], confidence=confidence, model=model)
+
+    async def _highlighted(self, question: str, quotes: Quotes, answer: Answer) -> Answer:
+        """The quoted answer with the words in it that a tiny model points at, if it points at any.
+
+        Pointing is all that such a model is asked for: it is right in about a third of the cases.
+        """
+        if not answer.citations:
+            return answer
+        try:
+            said = await self._say_short(question, quotes.ranked[:1])
+        except (InvalidOutput, OutputTruncated):
+            return answer.model_copy(update={"model": self.model.spec})
+        place = locate(said.output.answer, quotes.ranked[:1])
+        known = place is not None and not _repeats(said.output.answer, question)
+        words = place.quote if place is not None and known else None
+        return answer.model_copy(update={"highlight": words, "model": said.model or self.model.spec})
+
+    async def _say_short(self, question: str, sentences: Sequence[ScoredSentence]) -> Completion[ShortAnswer]:
+        reading = sorted(sentences, key=lambda sentence: (sentence.source, sentence.start))
+        lines = "\n".join(" ".join(sentence.text.split()) for sentence in reading)
+        messages = self._small_prompt.messages(origins=RETRIEVED, passages=lines, question=question)
+        return await self.model.complete(messages, output=ShortAnswer, params=_SHORT)
 
     async def _stated(self, question: str, passages: Sequence[Passage], feedback: str) -> Answer | None:
         """The statements whose quotes stand in the passages; None when none does."""

@@ -30,10 +30,12 @@ def show_state(console: Console, state: Mapping[str, Any]) -> None:
             console.print(hanging(line))
 
 
-def hanging(line: Text) -> Padding:
+def hanging(line: Text) -> Padding | Text:
     """A line whose continuation, where it is too long, keeps its indentation."""
     from rich.padding import Padding
 
+    if not line.plain.strip():
+        return line  # padding would swallow an empty line
     indent = len(line.plain) - len(line.plain.lstrip(" "))
     return Padding(line[indent:], (0, 0, 0, indent), expand=False)
 
@@ -108,13 +110,18 @@ def _answer(answer: Mapping[str, Any]) -> Iterator[Text]:
     from rich.text import Text
 
     for line in clean(str(answer["text"])).split("\n"):
-        yield Text(f"  {line}", style="bold green")
+        shown = Text(f"  {line}", style="bold green")
+        if answer.get("highlight"):
+            shown.highlight_words([clean(str(answer["highlight"]))], style="reverse")
+        yield shown
     for number, citation in enumerate(answer["citations"], 1):
         yield Text.assemble((f"  [{number}] ", "cyan"), where(citation))
         yield Text(f"      “{one_line(str(citation['quote']))}”", style="dim")
     said = [str(answer[key]) for key in ("confidence", "model") if answer.get(key)]
     if said:
         yield Text(f"  {one_line(', by '.join(said))}", style="dim")
+    if answer.get("highlight"):
+        yield Text(f"  quoted by the program; the model points at “{one_line(str(answer['highlight']))}”", style="dim")
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[Text]:

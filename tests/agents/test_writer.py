@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,11 +27,15 @@ def all_hold(answer: Answer, source: str = SOURCE) -> bool:
     return all(verify(citation, source) for citation in answer.citations)
 
 
-async def test_a_tiny_model_is_not_asked_and_the_best_sentence_is_quoted() -> None:
-    answer = await writer("tiny")("Who built the harbour of Brill?", PASSAGES)
+@pytest.mark.parametrize(
+    ("said", "highlight"),
+    [("aldo renn", "Aldo Renn"), ("Napoleon", None), ("Who built the harbour of Brill?", None)],
+)
+async def test_a_tiny_model_points_at_words_of_the_quote_and_writes_nothing(said: str, highlight: str | None) -> None:
+    answer = await writer("tiny", ShortAnswer(answer=said))("Who built the harbour of Brill?", PASSAGES)
 
     assert answer.text.startswith("The harbour of Brill was built in 1412 by the monk Aldo Renn.")
-    assert answer.model == "quoting"
+    assert answer.highlight == highlight
     assert all_hold(answer)
     assert [c.quote for c in answer.citations] == answer.text.split("\n")
 
@@ -144,8 +149,9 @@ async def test_what_a_judge_found_wrong_reaches_the_model_and_widens_a_quotation
     failed = Verdict(passed=False, feedback="the price is missing")
 
     await Writer(model, embedder=None)("What?", PASSAGES, failed)
-    first = await writer("tiny")("Who built the harbour of Brill?", PASSAGES)
-    second = await writer("tiny")("Who built the harbour of Brill?", PASSAGES, failed)
+    pointing = ShortAnswer(answer="Renn")
+    first = await writer("tiny", pointing)("Who built the harbour of Brill?", PASSAGES)
+    second = await writer("tiny", pointing)("Who built the harbour of Brill?", PASSAGES, failed)
 
     assert "the price is missing" in model.calls[0].prompt
     assert len(second.citations) == 3
