@@ -80,7 +80,9 @@ def main() -> int:
     for one in outcomes:
         mark = "right" if one.right else "WRONG"
         broken = "" if one.quotes_hold else "  A QUOTE DOES NOT HOLD"
-        print(f"{mark}  {one.seconds:5.1f} s  {one.confidence:9}  {one.question}{broken}\n       {plain(one.text)[:300]}")
+        print(
+            f"{mark}  {one.seconds:5.1f} s  {one.confidence:9}  {one.question}{broken}\n       {plain(one.text)[:300]}"
+        )
     count, held = sum(one.right for one in outcomes), sum(one.quotes_hold for one in outcomes)
     models = ", ".join(sorted({one.model for one in outcomes}))
     print(f"{count} of {len(outcomes)} right, quotes hold in {held} of {len(outcomes)}, answered by {models}")

@@ -24,9 +24,7 @@ class Searchable(Protocol):
         ...
 
 
-def knowledge_search(
-    index: Searchable, *, name: str = "knowledge_search", k: int = 5
-) -> FunctionTool[..., Any]:
+def knowledge_search(index: Searchable, *, name: str = "knowledge_search", k: int = 5) -> FunctionTool[..., Any]:
     """A tool that searches `index` and returns passages with their ids.
 
     Args:
