@@ -20,6 +20,8 @@ SqlValue = str | int | float | bytes | None
 _JSON = frozenset(
     {"usage", "metadata", "budget", "payload", "allowed", "schema", "decision", "args", "result"} | {"data", "graphs"}
 )
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 _TIMES = frozenset({"created_at", "updated_at", "finished_at", "expires_at", "decided_at", "at", "beat_at"})
 
 
@@ -53,6 +55,12 @@ def encode(row: Any, names: tuple[str, ...]) -> tuple[SqlValue, ...]:
         if values[place] is not None:
             values[place] = to_sql(values[place])
     return tuple(values)
+
+
+def stored(name: str, value: Any) -> SqlValue:
+    """One value as SQLite stores it in the column of this name."""
+    conversion = _CONVERSIONS.get(name)
+    return value if value is None or conversion is None else conversion[0](value)
 
 
 def decode(kind: type[RowT], names: tuple[str, ...], record: Sequence[Any], what: str) -> RowT:
@@ -91,11 +99,12 @@ def to_json(value: Any) -> str:
     Raises:
         TypeError: The value is not made of JSON types.
     """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which SQLite does not take as text
-        return json.dumps(value, separators=(",", ":"))
+    text = _COMPACT.encode(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate, which SQLite does not take as text
+            return json.dumps(value, separators=(",", ":"))
     return text
 
 
@@ -106,12 +115,16 @@ def _from_json(text: str) -> Any:
 
 _Conversion = tuple[Callable[[Any], SqlValue], Callable[[Any], Any]]
 
+_CONVERSIONS: dict[str, _Conversion] = {
+    **dict.fromkeys(_JSON, (to_json, _from_json)),
+    **dict.fromkeys(_TIMES, (stamp, datetime.fromisoformat)),
+    "serving": (int, bool),
+}
+"""By column: to what SQLite stores, and back."""
+
 
 @cache
 def _plan(names: tuple[str, ...]) -> tuple[Callable[[Any], tuple[Any, ...]], list[tuple[int, _Conversion]]]:
     """How to read a row's fields at once, and which columns are not stored as they are."""
-    conversions: dict[str, _Conversion] = dict.fromkeys(_JSON, (to_json, _from_json))
-    conversions |= dict.fromkeys(_TIMES, (stamp, datetime.fromisoformat))
-    conversions["serving"] = (int, bool)
-    special = [(place, conversions[name]) for place, name in enumerate(names) if name in conversions]
+    special = [(place, _CONVERSIONS[name]) for place, name in enumerate(names) if name in _CONVERSIONS]
     return attrgetter(*names), special

@@ -16,12 +16,15 @@ from . import approvals
 from .rows import ApprovalRow, RunRow, StoredStatus
 from .tables import (
     SELECT_RUN,
+    Record,
+    change_run,
     check_chain,
     check_fence,
     decode_run,
     get_run,
     held_run,
     insert_run,
+    run_record,
     update_run,
 )
 
@@ -153,7 +156,7 @@ def park(
         status=status,
         owner=None,
         updated_at=now,
-        **_used(run, usage, model),
+        **_used(usage, model),
     )
     return Parked(status, stored)
 
@@ -174,9 +177,8 @@ def finish(
     Raises:
         Fenced: Another worker took the run over, or it was cancelled.
     """
-    run = held_run(conn, run_id, epoch)
-    approvals.cancel_open(conn, run_id)
-    return _end(conn, run, status, now, error, **_used(run, usage, model))
+    run = run_record(conn, run_id, epoch)
+    return _end(conn, run, status, now, error, **_used(usage, model))
 
 
 def cancel(conn: sqlite3.Connection, run_id: str, reason: str, *, now: datetime) -> str | None:
@@ -191,8 +193,7 @@ def cancel(conn: sqlite3.Connection, run_id: str, reason: str, *, now: datetime)
     run = get_run(conn, run_id)
     if run.finished_at is not None:
         return None
-    approvals.cancel_open(conn, run_id)
-    return _end(conn, replace(run, epoch=run.epoch + 1), "cancelled", now, reason)
+    return _end(conn, run_record(conn, run_id), "cancelled", now, reason, epoch=run.epoch + 1)
 
 
 def requeue(
@@ -209,8 +210,8 @@ def requeue(
     Raises:
         Fenced: Another worker took the run over, or it was cancelled.
     """
-    run = held_run(conn, run_id, epoch)
-    update_run(conn, run, status="queued", owner=None, updated_at=now, **_used(run, usage, model))
+    run = run_record(conn, run_id, epoch)
+    change_run(conn, run, status="queued", owner=None, updated_at=now, **_used(usage, model))
 
 
 def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
@@ -301,22 +302,19 @@ def _holder(conn: sqlite3.Connection, thread_id: str, ahead: tuple[str, str]) ->
     return found or ahead
 
 
-def _used(run: RunRow, usage: Mapping[str, Any] | None, model: str | None) -> dict[str, Any]:
+def _used(usage: Mapping[str, Any] | None, model: str | None) -> dict[str, Any]:
     """What a run has used, as changes of its row."""
-    return {"usage": run.usage if usage is None else dict(usage), "model": model or run.model}
+    changes: dict[str, Any] = {} if usage is None else {"usage": dict(usage)}
+    return changes | {"model": model} if model else changes
 
 
 def _end(
-    conn: sqlite3.Connection,
-    run: RunRow,
-    status: StoredStatus,
-    now: datetime,
-    error: str | None,
-    **used: Any,
+    conn: sqlite3.Connection, run: Record, status: StoredStatus, now: datetime, error: str | None, **changes: Any
 ) -> str | None:
-    held = run.status != "pending"
-    update_run(conn, run, status=status, owner=None, error=error, updated_at=now, finished_at=now, **used)
-    return _promote(conn, run.thread_id, now) if held else None
+    if run["links"]:
+        approvals.cancel_open(conn, str(run["run_id"]))
+    change_run(conn, run, status=status, owner=None, error=error, updated_at=now, finished_at=now, **changes)
+    return _promote(conn, str(run["thread_id"]), now) if run["status"] != "pending" else None
 
 
 def _promote(conn: sqlite3.Connection, thread_id: str, now: datetime) -> str | None:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from ...core.errors import CorruptState, Fenced, UnknownRun
-from .codec import checksum, columns, decode, encode
+from .codec import SqlValue, checksum, columns, decode, encode, stored, verify
 from .rows import ApprovalRow, EffectRow, RunRow
 
 RUN = columns(RunRow)
 APPROVAL = columns(ApprovalRow)
 EFFECT = columns(EffectRow)
+
+Record = dict[str, SqlValue]
+"""A row as it is stored, by column."""
 
 
 def select(names: tuple[str, ...], table: str) -> str:
@@ -34,7 +38,13 @@ def _update(names: tuple[str, ...], table: str, key: str) -> str:
     return f"UPDATE {table} SET {assignments} WHERE {key}=?"
 
 
+@cache
+def _change_run(names: tuple[str, ...]) -> str:
+    return _update(names, "run", "run_id")
+
+
 SELECT_RUN = select(RUN, "run")
+_GET_RUN = f"{SELECT_RUN} WHERE run_id=?"
 SELECT_APPROVAL = select(APPROVAL, "approval")
 SELECT_EFFECT = select(EFFECT, "effect")
 _INSERT_RUN = _insert(RUN, "run")
@@ -78,10 +88,7 @@ def get_run(conn: sqlite3.Connection, run_id: str) -> RunRow:
         UnknownRun: There is none.
         CorruptState: Its record is damaged.
     """
-    record = conn.execute(f"{SELECT_RUN} WHERE run_id=?", (run_id,)).fetchone()
-    if record is None:
-        raise UnknownRun(run_id)
-    return decode_run(record)
+    return decode_run(_stored_run(conn, run_id))
 
 
 def update_run(conn: sqlite3.Connection, row: RunRow, **changes: Any) -> RunRow:
@@ -103,6 +110,32 @@ def held_run(conn: sqlite3.Connection, run_id: str, epoch: int) -> RunRow:
     return row
 
 
+def run_record(conn: sqlite3.Connection, run_id: str, epoch: int | None = None) -> Record:
+    """The run as it is stored, by column, if it is still held under this epoch; None takes any.
+
+    Raises:
+        UnknownRun: There is none.
+        Fenced: Another worker took it over, or it was cancelled.
+        CorruptState: Its record is damaged.
+    """
+    *values, seal = _stored_run(conn, run_id)
+    verify(seal, *values, what=f"run {run_id}")
+    record = dict(zip(RUN, values, strict=True))
+    if epoch is not None and record["epoch"] != epoch:
+        raise Fenced(run_id, epoch)
+    return record
+
+
+def change_run(conn: sqlite3.Connection, record: Record, **changes: Any) -> None:
+    """Store the run with these changes; its other columns are neither decoded nor written again.
+
+    Right only in a transaction that has read `record`.
+    """
+    written = {name: stored(name, value) for name, value in changes.items()}
+    seal = checksum(*{**record, **written}.values())
+    conn.execute(_change_run(tuple(written)), (*written.values(), seal, record["run_id"]))
+
+
 def check_fence(conn: sqlite3.Connection, run_id: str, epoch: int) -> None:
     """Make sure, inside the transaction that writes, that the run is still held under this epoch.
 
@@ -111,6 +144,13 @@ def check_fence(conn: sqlite3.Connection, run_id: str, epoch: int) -> None:
     """
     if not conn.execute("SELECT 1 FROM run WHERE run_id=? AND epoch=?", (run_id, epoch)).fetchone():
         raise Fenced(run_id, epoch)
+
+
+def _stored_run(conn: sqlite3.Connection, run_id: str) -> tuple[Any, ...]:
+    record = conn.execute(_GET_RUN, (run_id,)).fetchone()
+    if record is None:
+        raise UnknownRun(run_id)
+    return cast("tuple[Any, ...]", record)
 
 
 def insert_approval(conn: sqlite3.Connection, run: RunRow, row: ApprovalRow) -> RunRow:
