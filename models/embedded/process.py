@@ -90,7 +90,10 @@ class ServerProcess:
         key = secrets.token_urlsafe(24)
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         process = self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.serve", str(self.path), "--context", str(self._context)],
+            [
+                *(sys.executable, "-m", f"{__package__}.serve", str(self.path)),
+                *("--alias", _weights_name(self.path), "--context", str(self._context)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -157,3 +160,8 @@ def shared_server(path: Path, name: str, context_tokens: int) -> ServerProcess:
     """The server of this process for a GGUF file."""
     with _running_lock:
         return _running.setdefault(path, ServerProcess(path, name, context_tokens))
+
+
+def _weights_name(path: Path) -> str:
+    """What an answer names: the catalogue's name for weights that were pulled, else the file's."""
+    return path.parent.name if path.stem == "model" else path.stem

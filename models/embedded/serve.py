@@ -30,6 +30,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path")
+    parser.add_argument("--alias", required=True, help="what the server calls the model")
     parser.add_argument("--context", type=int, default=4096, help="tokens of one slot")
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument(
@@ -44,6 +45,7 @@ def _start(options: argparse.Namespace, key: str) -> Any:
     native: Any = importlib.import_module("xllamacpp")  # an extra, without types
     params = native.CommonParams()
     params.model.path = options.path
+    params.model_alias = {options.alias}
     params.n_ctx = options.context * options.slots
     params.n_parallel = options.slots
     params.hostnames = ["127.0.0.1"]
