@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -102,6 +103,8 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         self.mistakes: list[Mistake] = []
         self.memory: tuple[tuple[int, ...], Runner] | None = None
         """Where `run` keeps its runs, with the size of the graph that it was compiled at."""
+        self.opening = asyncio.Lock()
+        """Held while that Runner is made."""
         self.source: Graph[StateT] = self
         """The graph as the user made it; compiling works on a copy."""
         self._start_reducers_at_defaults()

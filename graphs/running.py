@@ -54,10 +54,12 @@ async def memory_of(graph: Graph[Any]) -> Runner:
 
     stamp = (len(graph.nodes), len(graph.edges), len(graph.waiting_edges), len(graph.routers), len(graph.loops))
     if graph.memory is None:
-        runner = Runner(MEMORY, graphs=[graph])
-        await runner.open()
-        weakref.finalize(graph, runner.store.close_now)
-        graph.memory = stamp, runner
+        async with graph.opening:  # two first runs at once must share one store, or a thread would have two runs
+            if graph.memory is None:
+                runner = Runner(MEMORY, graphs=[graph])
+                await runner.open()
+                weakref.finalize(graph, runner.store.close_now)
+                graph.memory = stamp, runner
     elif graph.memory[0] != stamp:
         graph.memory = stamp, graph.memory[1]
         graph.memory[1].add(graph, changed=True)

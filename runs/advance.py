@@ -16,12 +16,12 @@ from itertools import count
 from sqlite3 import Connection
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
-from langgraph.errors import GraphDrained, GraphRecursionError
+from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Command, Interrupt, StateSnapshot
 
 from ..core.context import current_node, current_run, node_calls
-from ..core.errors import CollegiumError, Fenced, Rejected, StoreError
+from ..core.errors import Fenced, Rejected, StoreError
 from ..core.messages import Usage
 from ..guardrails.policy import Policy
 from .budget import Budget
@@ -31,6 +31,7 @@ from .events import Event, EventKind, row_of
 from .inputs import first_input
 from .interrupts import questions_of, resume_value
 from .parking import approval_row
+from .reason import reason_of
 from .scope import RunScope
 from .show import NodeShow
 from .store import ApprovalRow, RunRow, approvals, events, runs
@@ -61,6 +62,10 @@ class Outcome(NamedTuple):
     cause: BaseException | None = None
     next_run_id: str | None = None
     """The run of the same thread that was waiting for this one to end."""
+    row: RunRow | None = None
+    """The run as it ended; None where it has not."""
+    values: dict[str, Any] | None = None
+    """What a run that is done ended with."""
 
 
 class _Park(NamedTuple):
@@ -144,6 +149,7 @@ class Lease:
         self.engine, self.row, self.target, self.scope, self.control = engine, row, target, scope, control
         self._show = NodeShow(scope)
         self._next: str | None = None
+        self._ended: RunRow | None = None
         self._values: dict[str, Any] | None = None
         self._config: dict[str, Any] = {
             "configurable": {
@@ -159,7 +165,7 @@ class Lease:
         """Advance until the run rests; whatever goes wrong is recorded on the run."""
         self.scope.event("run_started" if self.row.epoch == 1 else "run_resumed", {}, node="")
         try:
-            return Outcome(await self._advance(), None, self._next)
+            return self._outcome(await self._advance())
         except Fenced:
             return Outcome("fenced")
         except GraphDrained:
@@ -172,11 +178,14 @@ class Lease:
             raise
         except Rejected as error:
             await self._finish("cancelled", str(error))
-            return Outcome("cancelled", error, self._next)
+            return self._outcome("cancelled", error)
         except Exception as error:  # the boundary of a run: any failure of a node becomes its outcome
             log.debug("run %s failed", self.row.run_id, exc_info=True)
-            await self._finish("failed", _reason(error, self.scope.budget))
-            return Outcome("failed", error, self._next)
+            await self._finish("failed", reason_of(error, self.scope.budget))
+            return self._outcome("failed", error)
+
+    def _outcome(self, end: End, cause: Exception | None = None) -> Outcome:
+        return Outcome(end, cause, self._next, self._ended, self._values if end == "done" else None)
 
     async def _advance(self) -> End:
         step = await self._first_step()
@@ -184,8 +193,6 @@ class Lease:
             if isinstance(step, _Finished):
                 self.target.check_end(self._values)
                 await self._finish("done")
-                if self._values is not None:
-                    self.engine.results[self.row.run_id] = self._values
                 return "done"
             if isinstance(step, _Park):
                 return await self._park(step.interrupts)
@@ -305,6 +312,16 @@ class Lease:
             lambda conn, used: runs.finish(conn, run_id, epoch, status, now=now, error=error, **used),
             lambda _: [news[status]],
         )
+        self._ended = replace(
+            self.row,
+            status=status,
+            owner=None,
+            error=error,
+            usage=asdict(self.scope.usage),
+            model=self.scope.model or self.row.model,
+            updated_at=now,
+            finished_at=now,
+        )
 
     async def _release(self) -> None:
         """Put the run back into the queue, for this or another worker."""
@@ -351,14 +368,3 @@ def _breakpoint(target: Target, snapshot: StateSnapshot) -> Interrupt | None:
         return None
     checkpoint = (snapshot.config.get("configurable") or {}).get("checkpoint_id", "")
     return Interrupt(value={"breakpoint": list(snapshot.next)}, id=f"breakpoint-{checkpoint}")
-
-
-def _reason(error: Exception, budget: Budget) -> str:
-    if isinstance(error, GraphRecursionError):
-        return (
-            f"the graph was still going after {budget.steps} steps. Bound its loop with add_loop(at_most=…), "
-            "or allow more with Budget(steps=…)."
-        )
-    if isinstance(error, CollegiumError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -131,13 +131,15 @@ class Target:
         """The input as field values.
 
         Raises:
+            CheckFailed: The graph cannot run, whatever the input; said here, so that no such run is stored.
             InvalidInput: A field is unknown or refused.
         """
+        builder: Any = self.compiled.builder
         if self.managed:
             return self.managed.admit(input)
         values = _as_mapping(input)
-        schema = self.builder.input_schema
-        known = list(self.builder.schemas[schema])
+        schema = builder.input_schema
+        known = list(builder.schemas[schema])
         for name in values:
             if name not in known:
                 raise InvalidInput(name, f"the graph has no such input. It takes: {', '.join(known)}.")

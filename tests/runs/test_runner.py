@@ -174,7 +174,7 @@ async def test_a_failing_node_fails_the_run_and_resume_tries_again_from_there(ur
     graph.add_edge("before", "fragile")
     async with Runner(url, graphs=[graph]) as runner:
         run = await (await runner.start(graph, {})).wait()
-        assert (run.status, run.error) == ("failed", "ValueError: the disk is on fire")
+        assert (run.status, run.error) == ("failed", "ValueError: the disk is on fire (in node 'fragile')")
         assert isinstance(run.cause, ValueError)
 
         await runner.resume(run.run_id)
