@@ -159,12 +159,13 @@ async def _watched(runner: Runner, run_id: str, view: View, work: Awaitable[Run[
             return task.result()
         with view:
             while True:
+                finished = task.done()
                 async for event in runner.events(run_id, after=view.progress.seq):
                     view.saw(event)
+                if finished:
+                    return task.result()
                 # Before an answer is recorded the run still rests, and its events end at once.
                 await asyncio.wait([task], timeout=_SETTLE_S)
-                if task.done():
-                    return task.result()
     finally:
         task.cancel()
 

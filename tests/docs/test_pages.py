@@ -12,9 +12,11 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -96,3 +98,43 @@ def test_the_links_of_a_page_lead_to_files_that_are_there(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_fastapi_recipe_of_the_readme_runs_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi.testclient import TestClient
+
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
+    readme = ROOT / "README.md"
+    for block in blocks_of(readme):
+        if block.language == "python":
+            run_block(block, readme, vars(module))
+
+    with TestClient(vars(module)["app"]) as client:
+        client.post("/briefings", params={"question": "When does it open?", "to": "ada"})
+        first = waiting_in(client)
+        stale = client.post(f"/inbox/{first['id']}", params=answer_with("0" * 64))
+        approved = client.post(f"/inbox/{first['id']}", params=answer_with(first["digest"]))
+        twice = client.post(f"/inbox/{first['id']}", params=answer_with(first["digest"]))
+        second = waiting_in(client)
+        done = client.post(f"/inbox/{second['id']}", params=answer_with(second["digest"]))
+
+    assert (first["kind"], second["kind"]) == ("review", "tool_call")
+    assert (stale.status_code, twice.status_code) == (409, 409)
+    assert "decided already: approve by ada" in twice.json()["detail"]
+    assert (approved.json(), done.json()) == ({"status": "waiting"}, {"status": "done"})
+
+
+def answer_with(digest: str) -> dict[str, str]:
+    """What the recipe takes for a decision."""
+    return {"approve": "true", "by": "ada", "digest": digest}
+
+
+def waiting_in(client: Any, limit_s: float = 30) -> dict[str, Any]:
+    """The one thing in the inbox, once it is there."""
+    end = time.monotonic() + limit_s
+    while not (listed := client.get("/inbox").json()):
+        assert time.monotonic() < end, "nothing came into the inbox"
+        time.sleep(0.02)
+    return dict(listed[0])
