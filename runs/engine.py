@@ -47,9 +47,6 @@ class Engine:
     """By run id."""
     causes: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
     """The exceptions behind failed runs of this process, by run id."""
-    results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    """What runs ended with in this process, until somebody asks for it."""
-
     remembered: dict[str, list[Event]] = field(default_factory=dict[str, list[Event]])
     """Events of runs whose store is in memory, by run id: no table would make them last longer."""
 
@@ -66,7 +63,9 @@ class Engine:
 
     def saver(self, row: RunRow, target: Target) -> BaseCheckpointSaver[Any]:
         """The run's checkpoints; a write is refused once the lease of `row.epoch` is lost."""
-        return self._saver(target).scoped(row.run_id, row.epoch, fresh=target.fresh)
+        return self._saver(target).scoped(
+            row.run_id, row.epoch, fresh=target.fresh, blank=target.fresh and row.epoch == 1
+        )
 
     def reader(self, row: RunRow, target: Target) -> BaseCheckpointSaver[Any]:
         """The run's checkpoints, those of other runs on its thread left out; for reading."""
@@ -88,7 +87,7 @@ class Engine:
 
     def forget(self, run_id: str) -> None:
         """Drop what this process remembers of a run."""
-        for memory in (self.remembered, self.results, self.causes, self.services):
+        for memory in (self.remembered, self.causes, self.services):
             memory.pop(run_id, None)
 
     def announce(self, event: Event) -> None:

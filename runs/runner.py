@@ -285,9 +285,7 @@ class Runner:
 
         row, waiting = await self._store.read(read)
         target = self._target(row)
-        values = self._engine.results.pop(run_id, None) if row.status == "done" else None
-        if values is None and target is not None:
-            values = await values_of(self._engine, row, target)
+        values = None if target is None else await values_of(self._engine, row, target)
         return self._view(row, target, values, [approval_of(one) for one in waiting])
 
     async def runs(
@@ -323,7 +321,9 @@ class Runner:
         async with asyncio.timeout(timeout_s):
             while True:
                 if task := self._tasks.get(run_id):
-                    await asyncio.shield(task)
+                    outcome = await asyncio.shield(task)
+                    if outcome.row is not None and outcome.values is not None:
+                        return self._view(outcome.row, self._target(outcome.row), outcome.values)
                 run = await self.get(run_id)
                 if run.status in AT_REST:
                     return run

@@ -7,7 +7,6 @@ changed hands.
 
 from __future__ import annotations
 
-import copy
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -66,10 +65,11 @@ class StoreSaver(BaseCheckpointSaver[int]):
         self._store = store
         self._scope: Scope | None = None
         self._lane = ""
+        self._blank = False
         # Another serialiser may encrypt, and then no value may pass it by.
         self._inline = isinstance(self.serde, StrictSerializer)
 
-    def scoped(self, run_id: str, epoch: int, *, fresh: bool) -> StoreSaver:
+    def scoped(self, run_id: str, epoch: int, *, fresh: bool, blank: bool = False) -> StoreSaver:
         """The same saver for one run, held under `epoch`.
 
         Every write checks the fence in its own transaction and raises `Fenced` once the run changed hands.
@@ -79,10 +79,13 @@ class StoreSaver(BaseCheckpointSaver[int]):
             epoch: The fencing number that `runs.claim` gave.
             fresh: Show only the checkpoints of this run, so that it starts from defaults; False shows the
                 thread's, as LangGraph does.
+            blank: Nothing that this saver shows is stored yet, so nothing is looked for before its first write.
         """
-        view = copy.copy(self)
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
         view._scope = Scope(run_id, epoch, fresh)
         view._lane = f"{run_id}/{epoch}"
+        view._blank = blank
         return view
 
     @property
@@ -146,6 +149,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         parent_id = cast("str | None", place.get("checkpoint_id"))
         known = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
         run_id = self._scope.run_id if self._scope else known.get("run_id")
+        self._blank = False
         small, large = self._split(checkpoint)
         body = history.pack_body(checkpoint, known, list(large), small)
         blobs = [
@@ -181,6 +185,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
             for idx, (channel, value) in enumerate(writes)
         ]
         replace = all(write.idx < 0 for write in packed)
+        self._blank = False
 
         def work(conn: sqlite3.Connection) -> None:
             self._check_fence(conn)
@@ -200,11 +205,15 @@ class StoreSaver(BaseCheckpointSaver[int]):
         Raises:
             CorruptState: A record is damaged or missing, or holds a type that is not allowed.
         """
+        if self._blank:
+            return None
         stored = await self._store.read(self._get(config))
         return None if stored is None else self._tuple(stored)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """`aget_tuple` for code without an event loop; blocks."""
+        if self._blank:
+            return None
         stored = self._store.read_now(self._get(config))
         return None if stored is None else self._tuple(stored)
 
