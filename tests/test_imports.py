@@ -17,9 +17,7 @@ print(sorted(name for name in sys.modules if name.startswith("collegium.")))
 
 def loaded_by(code: str) -> list[str]:
     """The two lines that `REPORT` prints after `code` ran in a fresh interpreter."""
-    done = subprocess.run(
-        [sys.executable, "-c", code + REPORT], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code + REPORT], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.splitlines()[-2:]
 
 
