@@ -82,8 +82,7 @@ class Message:
     def from_state(cls, data: Mapping[str, Any]) -> Message:
         """The message that `to_state` (or a server) described."""
         calls = tuple(
-            ToolCall(c["id"], c["function"]["name"], c["function"]["arguments"])
-            for c in data.get("tool_calls") or ()
+            ToolCall(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in data.get("tool_calls") or ()
         )
         return cls(
             role=data["role"],
