@@ -20,13 +20,13 @@ class Passage(BaseModel):
     """One past the last character."""
     text: str
     heading: str = ""
-    """The headings above it, outermost first, joined by ` > `."""
+    """The title of its document and the headings above it, outermost first, joined by ` > `."""
     score: float = 0.0
     """Fused relevance for the query it was found by, in [0, 1]."""
 
     @property
     def title(self) -> str:
-        """What its document is called: the outermost heading."""
+        """What its document is called: the first part of `heading`."""
         return self.heading.partition(" > ")[0]
 
 
