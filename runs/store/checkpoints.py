@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...core.errors import CorruptState
+from . import pieces
 from .codec import checksum, verify
+from .pieces import Typed
 
 Version = int | str | float
-Typed = tuple[str, bytes]
 
 
 class Key(NamedTuple):
@@ -81,20 +82,15 @@ def put(
 ) -> None:
     """Store a checkpoint and the values that changed with it."""
     thread_id, ns, _ = key
-    if blobs:
-        conn.executemany(
-            _PUT_BLOB,
-            [
-                (thread_id, ns, channel, version, *value, checksum(thread_id, ns, channel, version, *value))
-                for channel, version, value in blobs
-            ],
-        )
+    rows = [(thread_id, ns, blob.channel, blob.version, *pieces.cut(conn, thread_id, blob.value)) for blob in blobs]
+    if rows:
+        conn.executemany(_PUT_BLOB, [(*row, checksum(*row)) for row in rows])
     conn.execute(_PUT, (*key, parent_id, run_id, body, checksum(*key, parent_id, run_id, body)))
 
 
 def put_writes(conn: sqlite3.Connection, key: Key, writes: Sequence[Write], *, replace: bool) -> None:
     """Store what a task wrote; where its write is stored already, keep that one, or replace it."""
-    rows = [(*key, *write[:4], *write.value) for write in writes]
+    rows = [(*key, *write[:4], *pieces.cut(conn, key.thread_id, write.value)) for write in writes]
     conn.executemany(_REPLACE_WRITE if replace else _KEEP_WRITE, [(*row, checksum(*row)) for row in rows])
 
 
@@ -148,7 +144,7 @@ def values(
             raise CorruptState(what, "the value is missing. Restore the store from a copy.")
         kind, data, seal = row
         verify(seal, thread_id, ns, channel, version, kind, data, what=what)
-        found[channel] = (kind, data)
+        found[channel] = pieces.joined(conn, thread_id, (kind, data), what)
     return found
 
 
@@ -160,12 +156,12 @@ def writes(conn: sqlite3.Connection, key: Key, channels: Sequence[str] | None = 
         f" WHERE thread_id=? AND ns=? AND checkpoint_id=?{wanted} ORDER BY task_path, task_id, idx",
         (*key, *(channels or ())),
     )
-    return [_verified(key, row) for row in rows]
+    return [_verified(conn, key, row) for row in rows.fetchall()]
 
 
 def delete_thread(conn: sqlite3.Connection, thread_id: str) -> None:
     """Remove all that a thread has."""
-    for table in ("checkpoint", "blob", "pending_write"):
+    for table in ("checkpoint", "blob", "pending_write", "piece"):
         conn.execute(f"DELETE FROM {table} WHERE thread_id=?", (thread_id,))
 
 
@@ -182,6 +178,7 @@ def copy_thread(conn: sqlite3.Connection, source: str, target: str) -> None:
         put(conn, key, record.parent_id, record.run_id, record.body, ())
         stored = writes(conn, record.key)
         put_writes(conn, key, stored, replace=True)
+    pieces.copy(conn, source, target)
     for ns, channel, version, kind, data in conn.execute(
         "SELECT ns, channel, version, type, data FROM blob WHERE thread_id=?", (source,)
     ).fetchall():
@@ -204,8 +201,8 @@ def drop_blobs(conn: sqlite3.Connection, thread_id: str, keep: set[tuple[str, st
     )
 
 
-def _verified(key: Key, row: tuple[str, int, str, str, str, bytes, int]) -> Write:
+def _verified(conn: sqlite3.Connection, key: Key, row: tuple[str, int, str, str, str, bytes, int]) -> Write:
     task_id, idx, task_path, channel, kind, data, seal = row
     what = f"write {idx} of task {task_id} on checkpoint {key.checkpoint_id}"
     verify(seal, *key, task_id, idx, task_path, channel, kind, data, what=what)
-    return Write(task_id, idx, task_path, channel, (kind, data))
+    return Write(task_id, idx, task_path, channel, pieces.joined(conn, key.thread_id, (kind, data), what))

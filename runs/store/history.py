@@ -13,7 +13,7 @@ from typing import Any, cast
 import ormsgpack
 
 from ...core.errors import CorruptState
-from . import checkpoints
+from . import checkpoints, pieces
 from .checkpoints import Key, Record, Search, Typed, Version, Write
 
 _DELTA = "counters_since_delta_snapshot"
@@ -183,6 +183,7 @@ def drop_unused(conn: sqlite3.Connection, thread_id: str) -> None:
         body = unpack_body(record)
         used.update((record.key.ns, name, version) for name, version in body.versions(body.filled))
     checkpoints.drop_blobs(conn, thread_id, used)
+    pieces.drop_unused(conn, thread_id)
 
 
 def _keep_latest(conn: sqlite3.Connection, thread_id: str, ns: str) -> None:

@@ -242,7 +242,7 @@ def forget(conn: sqlite3.Connection, prefix: str, *, keep: int) -> list[str]:
     )
     for table in ("approval", "effect", "event", "run"):
         conn.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT run_id FROM old)")
-    for table in ("checkpoint", "blob", "pending_write"):
+    for table in ("checkpoint", "blob", "pending_write", "piece"):
         conn.execute(f"DELETE FROM {table} WHERE thread_id IN (SELECT thread_id FROM old)")
     forgotten = [run_id for (run_id,) in conn.execute("SELECT run_id FROM old")]
     conn.execute("DROP TABLE old")
