@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from datetime import datetime
 from sqlite3 import Connection
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -209,8 +210,11 @@ class Runner:
             StoreError: The run could not be stored.
         """
         known = self._engine.registry.named(graph) if isinstance(graph, str) else self._engine.registry.add(graph)
-        row = replace(
-            self._new_row(known, input, thread_id, model),
+        row = self._new_row(
+            known,
+            input,
+            thread_id or self._engine.ids(ANONYMOUS),
+            model,
             budget=asdict(budget) if budget else None,
             metadata=dict(metadata or {}),
             target=target,
@@ -234,8 +238,7 @@ class Runner:
             ThreadBusy: It had failed, and its thread has another unfinished run.
             GraphChanged: Its graph has another shape than it was started with.
         """
-        now = self._engine.clock.now()
-        await self._store.write(lambda conn: workers.sweep(conn, now, self._lease_s))
+        now = await self._sweep()
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
         self._engine.registry.of(row)
         if row.status == "failed":
@@ -402,11 +405,17 @@ class Runner:
         return await self.get(run_id)
 
     async def _served_elsewhere(self, graph: str) -> bool:
-        now = self._engine.clock.now()
-        await self._store.write(lambda conn: workers.sweep(conn, now, self._lease_s))
+        await self._sweep()
         alive = await self._store.read(workers.listing)
         others = [w for w in alive if w.worker_id != self._engine.worker_id]
         return not self._serve and any(w.serving and graph in w.graphs for w in others)
+
+    async def _sweep(self) -> datetime:
+        """Free the runs of dead workers; in memory there is one worker, without a heart, that lives with its store."""
+        now = self._engine.clock.now()
+        if self._store.path is not None:
+            await self._store.write(lambda conn: workers.sweep(conn, now, self._lease_s))
+        return now
 
     # -- work ---------------------------------------------------------------------------------
 
@@ -493,19 +502,20 @@ class Runner:
 
     # -- views --------------------------------------------------------------------------------
 
-    def _new_row(self, target: Target, input: Any, thread_id: str | None, model: object | None) -> RunRow:
+    def _new_row(self, known: Target, input: Any, thread_id: str, model: object | None, **given: Any) -> RunRow:
         now = self._engine.clock.now()
         return RunRow(
             run_id=self._engine.ids("run"),
-            thread_id=thread_id or self._engine.ids(ANONYMOUS),
-            graph=target.name,
-            version=target.version,
-            fingerprint=target.fingerprint,
-            shape=target.shape_text,
-            input=target.encode(target.admit(input)),
+            thread_id=thread_id,
+            graph=known.name,
+            version=known.version,
+            fingerprint=known.fingerprint,
+            shape=known.shape_text,
+            input=known.encode(known.admit(input)),
             model_spec=_spec(model if model is not None else self._engine.model),
             created_at=now,
             updated_at=now,
+            **given,
         )
 
     def _target(self, row: RunRow) -> Target | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -21,7 +22,7 @@ from collegium.core.errors import (
     UnknownApproval,
     UnknownRun,
 )
-from collegium.runs import Approve, Budget, Edit, Reject, Respond, Runner
+from collegium.runs import MEMORY, Approve, Budget, Edit, Reject, Respond, Runner
 
 
 class Log(TypedDict, total=False):
@@ -65,6 +66,28 @@ async def test_a_plain_interrupt_becomes_an_approval_and_its_answer_resumes_the_
 
         assert run.status == "done"
         assert run.state == {"log": ["in", "before", "after"], "answer": "yes"}
+
+
+class HandClock:
+    """A clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+async def test_a_person_may_think_for_longer_than_a_lease_about_a_run_in_memory() -> None:
+    graph, clock = asking(), HandClock()
+    async with Runner(MEMORY, graphs=[graph], clock=clock) as runner:
+        run = await (await runner.start(graph, {})).wait()
+        clock.at += timedelta(days=1)
+
+        async with asyncio.timeout(20):
+            run = await run.answer(run.approvals[0].id, Respond("yes", by="ada"))
+
+        assert run.status == "done"
 
 
 async def test_a_second_answer_is_refused_and_names_the_first(url: str) -> None:
@@ -353,3 +376,39 @@ async def test_an_edit_of_a_plain_question_gives_the_edited_value(url: str) -> N
         run = await (await runner.start(graph, {})).wait()
         run = await run.answer(run.approvals[0].id, Edit({"amount": 3}))
         assert run.state["answer"] == {"amount": 3}
+
+
+class Unnamed(BaseModel):
+    """A class that no schema of the graph below names."""
+
+    x: int = 1
+
+
+class Inner(TypedDict, total=False):
+    found: Any
+    answer: Any
+
+
+@pytest.mark.parametrize("store", ["file", "memory"])
+async def test_a_value_that_cannot_be_kept_fails_the_run_also_behind_a_question(url: str, store: str) -> None:
+    async def find(state: Inner) -> Inner:
+        return {"found": Unnamed()}
+
+    async def ask(state: Inner) -> Inner:
+        return {"answer": interrupt("?")}
+
+    inner: Any = StateGraph(Inner)
+    inner.add_sequence([("find", find), ("ask", ask)])
+    inner.add_edge(START, "find")
+    app = inner.compile()
+
+    async def call(state: Log) -> Log:
+        return {"answer": (await app.ainvoke({}))["answer"]}
+
+    graph: Any = StateGraph(Log)
+    graph.add_node("call", call)
+    graph.add_edge(START, "call")
+    async with Runner(url if store == "file" else "sqlite://:memory:", graphs=[graph]) as runner:
+        run = await (await runner.start(graph, {})).wait()
+        assert (run.status, run.approvals) == ("failed", ())
+        assert "Unnamed: a value of it cannot be kept" in str(run.error)
