@@ -200,7 +200,7 @@ async def test_research_plans_searches_writes_judges_and_saves_what_was_approved
 
 @pytest.mark.embedded
 async def test_research_quotes_its_source_where_the_model_is_tiny(handbook: list[str], folder: Path) -> None:
-    model = ScriptedModel([], capabilities=TINY)
+    model = ScriptedModel([{"answer": "nine in the morning"}], capabilities=TINY)
     person = ScriptedApprover([Approve(by="ada"), Reject("not needed", by="ada")])
 
     question = {"question": "When does the reading room open?", "documents": handbook}
