@@ -151,10 +151,11 @@ class Lease:
         self._next: str | None = None
         self._ended: RunRow | None = None
         self._values: dict[str, Any] | None = None
+        self._saver = engine.saver(row, target)
         self._config: dict[str, Any] = {
             "configurable": {
                 "thread_id": row.thread_id,
-                _CHECKPOINTER: engine.saver(row, target),
+                _CHECKPOINTER: self._saver,
                 _STRICT_RESUME: True,
             },
             "metadata": {RUN_KEY: row.run_id},
@@ -197,6 +198,8 @@ class Lease:
             if isinstance(step, _Park):
                 return await self._park(step.interrupts)
             interrupts = await self._segment(step)
+            if interrupts and self._saver.refused:  # what waits could not go on from where it stands
+                raise self._saver.refused[0]
             step = _Park(interrupts) if interrupts else await self._after()
 
     async def _first_step(self) -> Any:
@@ -282,7 +285,7 @@ class Lease:
         return found
 
     def _told(self, row: ApprovalRow) -> Decision:
-        decision = Reject("nobody answered in time", by="expiry")
+        decision: Decision = Reject("nobody answered in time", by="expiry")
         if row.decision is not None:
             decision = decision_from_json(row.decision)
         data = {"approval_id": row.approval_id, "decision": decision.word, "by": decision.by}
@@ -296,9 +299,8 @@ class Lease:
             for interrupt in interrupts
             for index, asked in enumerate(questions_of(interrupt))
         ]
-        parked = await self._rest(
-            lambda conn, used: runs.park(conn, run_id, epoch, rows, now=now, **used), _parking_news
-        )
+        used = self._used()
+        parked = await self._rest(lambda conn: runs.park(conn, run_id, epoch, rows, now=now, **used), _parking_news)
         return "again" if parked.status == "queued" else "waiting"
 
     async def _finish(self, status: Literal["done", "failed", "cancelled"], error: str | None = None) -> None:
@@ -308,8 +310,9 @@ class Lease:
             "failed": ("run_failed", {"error": error}),
             "cancelled": ("run_cancelled", {"reason": error}),
         }
+        used = self._used()
         self._next = await self._rest(
-            lambda conn, used: runs.finish(conn, run_id, epoch, status, now=now, error=error, **used),
+            lambda conn: runs.finish(conn, run_id, epoch, status, now=now, error=error, **used),
             lambda _: [news[status]],
         )
         self._ended = replace(
@@ -317,31 +320,34 @@ class Lease:
             status=status,
             owner=None,
             error=error,
-            usage=asdict(self.scope.usage),
-            model=self.scope.model or self.row.model,
             updated_at=now,
             finished_at=now,
+            **used,
         )
 
     async def _release(self) -> None:
         """Put the run back into the queue, for this or another worker."""
         now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
+        used = self._used()
         try:
-            await self._rest(lambda conn, used: runs.requeue(conn, run_id, epoch, now=now, **used), lambda _: [])
+            await self._rest(lambda conn: runs.requeue(conn, run_id, epoch, now=now, **used), lambda _: [])
         except Fenced:
             log.debug("run %s was taken over or cancelled meanwhile", run_id)
 
+    def _used(self) -> dict[str, Any]:
+        """What the run has used so far, as changes of its row."""
+        return {"usage": asdict(self.scope.usage), "model": self.scope.model}
+
     async def _rest(
         self,
-        work: Callable[[Connection, dict[str, Any]], ResultT],
+        work: Callable[[Connection], ResultT],
         news: Callable[[ResultT], Sequence[_News]],
     ) -> ResultT:
-        """Bring the run to rest: what it used, its new state and the events that tell of it, all or nothing."""
+        """Bring the run to rest: its new state and the events that tell of it, all or nothing."""
         scope, now = self.scope, self.engine.clock.now()
-        used: dict[str, Any] = {"usage": asdict(scope.usage), "model": scope.model}
 
         def joined(conn: Connection) -> tuple[ResultT, list[Event]]:
-            result = work(conn, used)
+            result = work(conn)
             told = [Event(scope.run_id, next(scope.numbers), kind, None, now, data) for kind, data in news(result)]
             if self.engine.store.path is not None:
                 events.append_all(conn, [row_of(event) for event in told])

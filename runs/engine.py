@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -49,6 +50,7 @@ class Engine:
     """The exceptions behind failed runs of this process, by run id."""
     remembered: dict[str, list[Event]] = field(default_factory=dict[str, list[Event]])
     """Events of runs whose store is in memory, by run id: no table would make them last longer."""
+    _savers: WeakKeyDictionary[Target, StoreSaver] = field(default_factory=WeakKeyDictionary[Target, StoreSaver])
 
     @property
     def durability(self) -> str:
@@ -61,7 +63,7 @@ class Engine:
         made = context() if callable(context) else context
         return await made if inspect.isawaitable(made) else made
 
-    def saver(self, row: RunRow, target: Target) -> BaseCheckpointSaver[Any]:
+    def saver(self, row: RunRow, target: Target) -> StoreSaver:
         """The run's checkpoints; a write is refused once the lease of `row.epoch` is lost."""
         return self._saver(target).scoped(
             row.run_id, row.epoch, fresh=target.fresh, blank=target.fresh and row.epoch == 1
@@ -72,7 +74,9 @@ class Engine:
         return self._saver(target).scoped(row.run_id, row.epoch, fresh=True)
 
     def _saver(self, target: Target) -> StoreSaver:
-        return StoreSaver(self.store, serde=target.serializer)
+        if (known := self._savers.get(target)) is None:
+            known = self._savers[target] = StoreSaver(self.store, serde=target.serializer)
+        return known
 
     def _keep(self, event: Event, epoch: int) -> None:
         if self.store.path is None:

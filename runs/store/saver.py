@@ -27,6 +27,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from ...core.errors import InvalidInput
 from . import checkpoints, history
 from .checkpoints import Blob, Key, Record, Search, Write
 from .database import Store
@@ -65,6 +66,9 @@ class StoreSaver(BaseCheckpointSaver[int]):
         self._store = store
         self._scope: Scope | None = None
         self._lane = ""
+        self.refused: list[InvalidInput] = []
+        """Values that could not be stored. LangGraph drops the error where a sub-graph that was called inside a
+        node stops at an interrupt at the same time, so whoever drives the run looks here."""
         self._blank = False
         # Another serialiser may encrypt, and then no value may pass it by.
         self._inline = isinstance(self.serde, StrictSerializer)
@@ -85,6 +89,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         view.__dict__.update(self.__dict__)
         view._scope = Scope(run_id, epoch, fresh)
         view._lane = f"{run_id}/{epoch}"
+        view.refused = []
         view._blank = blank
         return view
 
@@ -153,9 +158,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         small, large = self._split(checkpoint)
         body = history.pack_body(checkpoint, known, list(large), small)
         blobs = [
-            Blob(name, version, self.serde.dumps_typed(large[name]))
-            for name, version in new_versions.items()
-            if name in large
+            Blob(name, version, self._bytes(large[name])) for name, version in new_versions.items() if name in large
         ]
 
         def work(conn: sqlite3.Connection) -> None:
@@ -181,7 +184,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
     ) -> Callable[[sqlite3.Connection], None]:
         key = _key(config)
         packed = [
-            Write(task_id, WRITES_IDX_MAP.get(channel, idx), task_path, channel, self.serde.dumps_typed(value))
+            Write(task_id, WRITES_IDX_MAP.get(channel, idx), task_path, channel, self._bytes(value))
             for idx, (channel, value) in enumerate(writes)
         ]
         replace = all(write.idx < 0 for write in packed)
@@ -192,6 +195,13 @@ class StoreSaver(BaseCheckpointSaver[int]):
             checkpoints.put_writes(conn, key, packed, replace=replace)
 
         return work
+
+    def _bytes(self, value: Any) -> tuple[str, bytes]:
+        try:
+            return self.serde.dumps_typed(value)
+        except InvalidInput as error:
+            self.refused.append(error)
+            raise
 
     def _check_fence(self, conn: sqlite3.Connection) -> None:
         if self._scope is not None:
