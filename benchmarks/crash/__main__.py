@@ -1,0 +1,68 @@
+"""The command line of the crash benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+from .checker import Verdict, check
+from .driver import SETTLE_S, Figures, Trial
+
+
+def main() -> int:
+    """Run a trial; the exit status is 1 when anything was lost, done twice or not shown."""
+    options = _options()
+    folder = Path(options.folder or tempfile.mkdtemp(prefix="crash-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"seed {options.seed}, {options.kills} kills, files in {folder}", flush=True)
+    trial = Trial(folder, seed=options.seed, kills=options.kills, workers=options.workers)
+    figures = trial.run(lambda line: print(line, flush=True))
+    verdict = check(folder)
+    if max(figures.settled_s) > SETTLE_S:
+        verdict.faults["late"].append(f"the runs rested {max(figures.settled_s):.1f} s after the last restart")
+    _tell(figures, verdict)
+    report = {"seed": options.seed, "figures": _figures(figures), "verdict": {**asdict(replace(verdict, faults={})), "faults": dict(verdict.faults)}}
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return 1 if verdict.faults else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
+    parser.add_argument("--workers", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--folder", help="keep the store, the sink's file and the logs here; must be empty")
+    parser.add_argument("--json", help="write the report to this file")
+    return parser.parse_args()
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {**asdict(figures), "points": dict(figures.points)}
+
+
+def _tell(figures: Figures, verdict: Verdict) -> None:
+    ready = sorted(figures.ready_s) or [0.0]
+    print(f"kills: {figures.kills}, {figures.with_two} with two workers, {figures.frozen} frozen past the lease")
+    print(f"killed at: {', '.join(f'{point} {times}' for point, times in sorted(figures.points.items()))}")
+    print(f"a worker was ready after {ready[len(ready) // 2]:.2f} s (median), {ready[-1]:.2f} s at most")
+    print(f"all runs rested {max(figures.settled_s):.1f} s after the last restart, ended {max(figures.ended_s):.1f} s")
+    print(
+        f"runs: {verdict.runs} ({verdict.accepted} accepted); effects: {verdict.done} done, {verdict.not_done} not "
+        f"done, {verdict.unknown} unknown and settled by a person, {verdict.retried} tried again by choice"
+    )
+    for kind, lines in verdict.faults.items():
+        print(f"FAULT {kind}: {len(lines)}")
+        for line in lines[:5]:
+            print(f"    {line}")
+    print(f"{figures.seconds:.0f} s. {'FAILED' if verdict.faults else 'Nothing lost, nothing twice.'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Named points in a worker's life, at which it can be told to die.
+
+Around each transaction there are three: `before` its work, `inside` (done but not committed) and `after` the commit.
+Around an effect there are two: `effect.before` and `effect.after`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+from collegium.runs.store import approvals, checkpoints, effects, runs
+from collegium.runs.store.writer import Writer
+
+_PLACES: tuple[tuple[ModuleType, str, str], ...] = (
+    (runs, "admit", "admission"),
+    (runs, "claim", "resume"),
+    (effects, "intend", "intent"),
+    (effects, "record", "outcome"),
+    (effects, "retry", "retry"),
+    (checkpoints, "put_writes", "writes"),
+    (checkpoints, "put", "put"),
+    (approvals, "ensure", "asking"),
+    (runs, "park", "park"),
+    (runs, "finish", "finish"),
+)
+
+POINTS: tuple[str, ...] = (
+    *(f"{point}.{when}" for _, _, point in _PLACES for when in ("before", "inside", "after")),
+    "effect.before",
+    "effect.after",
+)
+
+BASELINE_POINTS = ("effect.before", "effect.after", "writes.before", "writes.after", "put.before", "put.after")
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where a worker is to die."""
+
+    point: str
+    nth: int
+    """At which passing of the point, from 1."""
+    by: Literal["itself", "driver"]
+    """itself: at once. driver: it says where it is and goes on, and is killed a moment later."""
+
+
+_seen = 0
+_aim: Aim | None = None
+_say: Callable[[str], None] = print
+_lock = threading.Lock()
+
+
+def arm(aim: Aim | None, say: Callable[[str], None]) -> None:
+    """Choose where this process dies; `say` reports that the point was reached."""
+    global _aim, _say, _seen
+    _aim, _say, _seen = aim, say, 0
+
+
+def passing(point: str) -> None:
+    """Say that the process is at a point."""
+    global _seen
+    if _aim is None or _aim.point != point:
+        return
+    with _lock:
+        _seen += 1
+        if _seen != _aim.nth:
+            return
+    _say(f"at {point}")
+    if _aim.by == "itself":
+        os.killpg(0, signal.SIGKILL)
+
+
+def install() -> None:
+    """Put the points into the present process's copy of Collegium."""
+    done = threading.local()
+    for module, name, point in _PLACES:
+        setattr(module, name, _marked(getattr(module, name), point, done))
+    commit = Writer._commit  # pyright: ignore[reportPrivateUsage]  # the moment after a commit has no public door
+
+    def committing(writer: Writer, connection: Any, jobs: Any) -> None:
+        done.points = []
+        commit(writer, connection, jobs)
+        for point in done.points:
+            passing(f"{point}.after")
+
+    Writer._commit = committing  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+
+
+def _marked(work: Callable[..., Any], point: str, done: threading.local) -> Callable[..., Any]:
+    def marked(*given: Any, **named: Any) -> Any:
+        passing(f"{point}.before")
+        result = work(*given, **named)
+        passing(f"{point}.inside")
+        if hasattr(done, "points"):
+            done.points.append(point)
+        return result
+
+    return marked
