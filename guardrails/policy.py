@@ -32,8 +32,9 @@ class Policy:
         """The explicit rule for a tool, if one was given."""
         if name in self.rules:
             return self.rules[name]
-        matching = [verdict for pattern, verdict in self.rules.items() if fnmatchcase(name, pattern)]
-        return max(matching, key=("allow", "ask", "deny").index, default=None)
+        matching = {verdict for pattern, verdict in self.rules.items() if fnmatchcase(name, pattern)}
+        strictest: tuple[Verdict, ...] = ("deny", "ask", "allow")
+        return next((verdict for verdict in strictest if verdict in matching), None)
 
 
 def _by_risk(tool: Tool, trust: Trust) -> Verdict:

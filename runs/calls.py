@@ -18,7 +18,7 @@ from ..core.trust import Trust
 from ..guardrails.policy import Policy, Verdict
 from ..tools.base import IdempotencyKey, Tool, ToolContext, ToolResult
 from . import journal
-from .decisions import Decision, Edit, Question, Reject, Respond, ask, question
+from .decisions import Decision, DecisionWord, Edit, Question, Reject, Respond, ask, question
 from .interrupts import as_json
 from .scope import RunScope, current_scope, node_namespace
 
@@ -64,7 +64,7 @@ def tool_question(
         "risk": tool.risk,
         "trust": trust,
     }
-    allowed = ("approve", "edit", "reject", "respond")
+    allowed: tuple[DecisionWord, ...] = ("approve", "edit", "reject", "respond")
     return question(key, "tool_call", payload, allowed, schema=tool.parameters, expires_s=expires_s)
 
 

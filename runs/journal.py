@@ -17,6 +17,7 @@ from ..core.ids import canonical_json, digest
 from ..tools.base import Tool, ToolResult
 from .decisions import (
     Decision,
+    DecisionWord,
     Happened,
     NotHappened,
     Question,
@@ -189,5 +190,5 @@ def _doubt_question(entry: Entry, row: EffectRow) -> Question:
         "attempt": row.attempt,
         "since": row.created_at.isoformat(),
     }
-    words = ("happened", "not_happened", "retry")
+    words: tuple[DecisionWord, ...] = ("happened", "not_happened", "retry")
     return question(f"{entry.key}/doubt/{row.attempt}", "in_doubt", payload, words)

@@ -482,8 +482,14 @@ class Runner:
 
     async def _register(self) -> None:
         engine, now = self._engine, self._engine.clock.now()
-        row = workers.this_worker(engine.worker_id, now, graphs=tuple(engine.registry.names), serving=self._serve)
-        await self._store.write(lambda conn: (workers.sweep(conn, now, self._lease_s), workers.register(conn, row)))
+        names = tuple(engine.registry.names)
+        row = workers.this_worker(engine.worker_id, now, graphs=names, serving=self._serve)
+
+        def register(conn: Connection) -> None:
+            workers.sweep(conn, now, self._lease_s)
+            workers.register(conn, row)
+
+        await self._store.write(register)
 
     async def _declared_dead(self) -> None:
         """Others took this worker for dead: drop everything, go on under a new id."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from langgraph.graph import START, StateGraph
 
-from collegium.runs import Approve, Happened, NotHappened, Retry, Runner, call_tool
+from collegium.runs import Approve, Decision, Happened, NotHappened, Retry, Runner, call_tool
 from collegium.tools import tool
 
 Point = Literal["never", "before_intent", "after_intent", "after_effect", "after_result"]
@@ -76,7 +76,7 @@ async def act(state: Work) -> Work:
     return {"said": f"{result.status}: {result.content}"}
 
 
-def build() -> StateGraph[Any, Any, Any, Any]:
+def build() -> Any:
     graph: Any = StateGraph(Work)
     graph.add_node("act", act)
     graph.add_edge(START, "act")
@@ -97,13 +97,13 @@ async def recover(folder: str, answer: Answer) -> dict[str, Any]:
         run = await runner.wait(known.run_id, timeout_s=30)
         kinds = [approval.kind for approval in run.approvals]
         if answer and run.approvals:
-            decision = {
+            decisions: dict[str, Decision] = {
                 "approve": Approve("ada"),
                 "happened": Happened("", "ada"),
                 "not_happened": NotHappened("ada"),
                 "retry": Retry("ada"),
-            }[answer]
-            run = await run.answer(run.approvals[0].id, decision)
+            }
+            run = await run.answer(run.approvals[0].id, decisions[answer])
         return {"status": run.status, "kinds": kinds, "said": run.state.get("said") if run.state else None}
 
 

@@ -61,8 +61,9 @@ async def first_rest(runner: Runner, graph: Any) -> Run[Any]:
 
 
 def only(run: Run[Any]) -> dict[str, Any]:
-    (said,) = run.state["said"]
-    return said
+    said: list[dict[str, Any]] = run.state["said"]
+    assert len(said) == 1
+    return said[0]
 
 
 async def test_a_high_risk_call_waits_and_shows_the_whole_call(url: str) -> None:
