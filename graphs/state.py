@@ -27,8 +27,9 @@ keep = Keep()
 class State(BaseModel):
     """What the nodes of a graph share: a pydantic model, one channel a field.
 
-    Fields without a default are the graph's inputs. A field's type may be annotated with a reducer
-    (`append`, `merge_by_id`, `operator.add`, `add_messages`) and with `keep`. Unknown fields are refused.
+    Fields without a default must be in the input of a run, the others may be. A field's type may be annotated
+    with a reducer (`append`, `merge_by_id`, `operator.add`, `add_messages`) and with `keep`. Unknown fields are
+    refused.
     """
 
     model_config = ConfigDict(
