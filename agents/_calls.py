@@ -72,17 +72,25 @@ async def act_inside(calls: Sequence[ProposedCall], tools: Mapping[str, Tool]) -
     after the answer, and the model may then propose something else.
     """
     allowed = [call for call in calls if call.way != "ask"]
-    settled = await asyncio.gather(*(act(call, tools) for call in allowed), return_exceptions=True)
-    by_id: dict[str, ToolResult] = {}
-    for call, result in zip(allowed, settled, strict=True):
-        if isinstance(result, BaseException):
-            raise result
-        by_id[call.call_id] = result
+    by_id = {result.call_id: result for result in await _side_by_side(allowed, tools)}
     for call in calls:
         if call.way == "ask":
             key = f"{call.key}/{digest(call.arguments)[:12]}"
             by_id[call.call_id] = await act(call.model_copy(update={"key": key}), tools)
     return [by_id[call.call_id] for call in calls]
+
+
+async def _side_by_side(calls: Sequence[ProposedCall], tools: Mapping[str, Tool]) -> list[ToolResult]:
+    """The results of calls that are made at once; all have ended when one of them raises."""
+    if len(calls) == 1:
+        return [await act(calls[0], tools)]
+    settled = await asyncio.gather(*(act(call, tools) for call in calls), return_exceptions=True)
+    results: list[ToolResult] = []
+    for result in settled:
+        if isinstance(result, BaseException):
+            raise result
+        results.append(result)
+    return results
 
 
 def told(results: Sequence[ToolResult], edits: Mapping[str, dict[str, Any]] | None = None) -> list[Message]:
