@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from collegium import END, START, Graph, State
-from collegium.agents import Answer, Criterion, CriterionScore, Judge, Rubric, Scores, Verdict, Writer
+from collegium.agents import Answer, Criterion, CriterionScore, Judge, Rubric, Scores, ShortAnswer, Verdict, Writer
 from collegium.core.errors import BackendUnavailable, OutputRefused
 from collegium.knowledge import Citation, Passage
 from collegium.models import Capabilities
@@ -218,7 +218,7 @@ async def test_work_that_passes_goes_on_at_once() -> None:
 
 
 async def test_the_writer_and_the_judge_of_a_tiny_model_agree_through_a_graph() -> None:
-    tiny = ScriptedModel([], capabilities=Capabilities(level="tiny"))
+    tiny = ScriptedModel([ShortAnswer(answer="1412")], capabilities=Capabilities(level="tiny"))
     graph = Graph(Work)
     graph.add_node("write", Writer(tiny, embedder=None), writes="answer")
     graph.add_node("judge", Judge(tiny), writes="verdict")

@@ -20,6 +20,7 @@ from collegium.agents import (
     Router,
     Rubric,
     Scores,
+    ShortAnswer,
     Statement,
     Statements,
     Step,
@@ -127,14 +128,15 @@ async def test_a_capable_model_plans_writes_and_judges_and_a_person_lets_the_mai
     assert llm.left == 0
 
 
-async def test_without_a_usable_model_the_answer_is_quoted_and_checked_by_program(index: Index) -> None:
-    llm = ScriptedModel([], spec="tiny", capabilities=Capabilities(level="tiny"))
+async def test_with_a_tiny_model_the_answer_is_quoted_and_checked_by_program(index: Index) -> None:
+    pointing = ShortAnswer(answer="the moon")
+    llm = ScriptedModel([pointing], spec="tiny", capabilities=Capabilities(level="tiny"))
     sent: list[str] = []
     decisions = ScriptedApprover([Approve(by="ada"), Edit({"body": "Shorter."}, by="ada")])
 
     run = await briefing(llm, index, sent).run({"question": QUESTION}, approver=decisions)
 
-    assert llm.calls == []
+    assert [call.role for call in llm.calls] == ["write"]
     assert run.state.plan is not None
     assert [step.goal for step in run.state.plan.steps] == [QUESTION]
     assert run.state.answer is not None
