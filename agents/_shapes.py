@@ -60,13 +60,18 @@ def slots_plan(goal: str, filled: BaseModel, hands: Sequence[Hand], max_steps: i
     by_name = {hand.name: hand for hand in hands}
     steps: list[Step] = []
     kept: dict[int, str] = {}
+    used: dict[str, str] = {}
     for number, slot in _filled(filled):
         hand = by_name.get(getattr(slot, "hand", ""))
         if hand and hand.kind == "calculate" and not needs_sum(goal):
             continue
+        name = hand.name if hand else ""
+        if name in used:  # every step has the user's goal, so a second one for a hand would do the same again
+            kept[number] = used[name]
+            continue
         needs = [kept[n] for n in dict.fromkeys(cast("list[int]", getattr(slot, "depends_on", []))) if n in kept]
         steps.append(_step(len(steps) + 1, goal, hand, needs))
-        kept[number] = steps[-1].id
+        kept[number] = used[name] = steps[-1].id
     check = _first(hands, "check")
     if check and needs_check(goal) and not any(_is(step, check) for step in steps) and len(steps) < max_steps:
         steps.append(_step(len(steps) + 1, goal, check, [step.id for step in steps]))

@@ -25,8 +25,8 @@ class Planner(Agent):
     """Breaks a goal into steps, each for one tool or agent, that form no circle.
 
     A capable model writes the plan and corrects it at most twice. A small one fills slots that cannot be
-    wrong. For a tiny one the plan has a fixed shape that a rule chooses. A failing verdict and the plan that
-    led to it make a new plan.
+    wrong. For a tiny one, and for a small one with a single tool or agent at hand, the plan has a fixed shape
+    that a rule chooses. A failing verdict and the plan that led to it make a new plan.
 
     Args:
         model: The model, or its spec; None takes that of the run.
@@ -66,8 +66,8 @@ class Planner(Agent):
             BackendError: The model cannot be used.
         """
         level = (await self.model.capabilities()).level
-        if level == "tiny":
-            return fixed_plan(goal, self._hands, self.max_steps)
+        if level == "tiny" or (level == "small" and len(self._hands) == 1):
+            return fixed_plan(goal, self._hands, self.max_steps)  # with one hand there is nothing to choose
         history = _history(verdict, plan)
         if level == "small":
             return await self._fill_slots(goal, history)

@@ -127,9 +127,29 @@ async def test_the_slots_of_a_small_model_cannot_point_forwards() -> None:
     answer = '{"step1": {"hand": "search", "goal": "find", "depends_on": [2]}}'
     model = ScriptedModel([answer], capabilities=can("small"))
 
-    made = await Planner(model, tools=[search])("goal")
+    made = await Planner(model, tools=[search, calculate])("goal")
 
     assert made.steps[0].depends_on == []
+
+
+async def test_a_small_model_with_one_tool_is_not_asked() -> None:
+    model = ScriptedModel([], capabilities=can("small"))
+
+    made = await Planner(model, tools=[search])("Who founded the club? When?")
+
+    assert [step.goal for step in made.steps] == ["Who founded the club?", "When?"]
+
+
+async def test_what_a_small_model_plans_twice_is_done_once() -> None:
+    answer = (
+        '{"step1": {"hand": "search", "goal": "a"}, "step2": {"hand": "search", "goal": "b"},'
+        ' "step3": {"hand": "calculate", "goal": "c", "depends_on": [2]}}'
+    )
+    model = ScriptedModel([answer], capabilities=can("small"))
+
+    made = await Planner(model, tools=[search, calculate])("Add up the 3 costs")
+
+    assert [(step.tool, step.depends_on) for step in made.steps] == [("search", []), ("calculate", ["s1"])]
 
 
 async def test_a_small_model_does_not_calculate_where_the_goal_has_no_numbers() -> None:
@@ -156,7 +176,7 @@ async def test_a_goal_that_asks_for_a_check_gets_one_from_the_program() -> None:
 async def test_a_small_model_that_fills_nothing_gets_the_fixed_plan() -> None:
     model = ScriptedModel(["not JSON"], capabilities=can("small"))
 
-    made = await Planner(model, tools=[search])("goal")
+    made = await Planner(model, tools=[search, calculate])("goal")
 
     assert [step.tool for step in made.steps] == ["search"]
 
