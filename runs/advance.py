@@ -134,7 +134,6 @@ async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
         budget=Budget(**row.budget) if row.budget else Budget(),
         publish=engine.publish,
         model_spec=model if model is not None else row.model_spec,
-        deps=await engine.deps(given),
         usage=Usage(**row.usage),
         model=row.model,
         numbers=count(last + 1),
@@ -166,6 +165,7 @@ class Lease:
         """Advance until the run rests; whatever goes wrong is recorded on the run."""
         self.scope.event("run_started" if self.row.epoch == 1 else "run_resumed", {}, node="")
         try:
+            self.scope.deps = await self.engine.deps(self.engine.services.get(self.row.run_id, Services()))
             return self._outcome(await self._advance())
         except Fenced:
             return Outcome("fenced")

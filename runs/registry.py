@@ -26,6 +26,11 @@ class Registry:
         """Names of the graphs known."""
         return list(self._targets)
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Of the graphs known, by name."""
+        return {name: target.fingerprint for name, target in self._targets.items()}
+
     def add(self, graph: AnyGraph, *, changed: bool = False) -> Target:
         """The target of a graph: the one known, unless the graph has `changed`; another of its name replaces it."""
         for target in self._targets.values():

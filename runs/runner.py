@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from sqlite3 import Connection
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,7 +16,7 @@ from typing import Any, Literal, Self
 from langgraph.runtime import RunControl
 
 from ..core.clock import Clock, SystemClock
-from ..core.errors import UnknownTarget
+from ..core.errors import CorruptState, UnknownRun, UnknownTarget
 from ..core.ids import IdSource, new_id
 from ..core.messages import Usage
 from ..core.settings import DEFAULT_DB, database_url
@@ -110,6 +111,10 @@ class Runner:
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._controls: dict[str, RunControl] = {}
         self._mine: set[str] = set()
+        self._unmoved: dict[str, float] = {}
+        """Runs that may be held here without being moved, and when (in the loop's time) they are queued anew."""
+        self._damaged: set[str] = set()
+        """Runs that cannot be read; they are not tried again by themselves."""
         self._heart: Heart | None = None
         self._pump: asyncio.Task[None] | None = None
         self._room: asyncio.Semaphore | None = None
@@ -222,7 +227,13 @@ class Runner:
         )
         self._engine.services[row.run_id] = Services(model, policy, context)
         worker_id = self._engine.worker_id
-        stored = await self._store.write(lambda conn: runs.admit(conn, row, on_busy, worker_id=worker_id), full=True)
+        try:
+            stored = await self._store.write(
+                lambda conn: runs.admit(conn, row, on_busy, worker_id=worker_id), full=True
+            )
+        except asyncio.CancelledError:  # the job is not taken back: it may be stored, and held by this worker
+            self._unmoved[row.run_id] = 0.0
+            raise
         self._mine.add(row.run_id)
         if stored.status != "pending":
             self._spawn(row.run_id, stored if stored.status == "running" else None)
@@ -244,6 +255,7 @@ class Runner:
         if row.status == "failed":
             await self._store.write(lambda conn: runs.reopen(conn, run_id, now=now), full=True)
         self._mine.add(run_id)
+        self._damaged.discard(run_id)
         if row.status in ("queued", "failed"):
             self._spawn(run_id)
         return await self.get(run_id)
@@ -324,7 +336,8 @@ class Runner:
         async with asyncio.timeout(timeout_s):
             while True:
                 if task := self._tasks.get(run_id):
-                    outcome = await asyncio.shield(task)
+                    await asyncio.wait([task])
+                    outcome = Outcome("fenced") if task.cancelled() else task.result()
                     if outcome.row is not None and outcome.values is not None:
                         return self._view(outcome.row, self._target(outcome.row), outcome.values)
                 run = await self.get(run_id)
@@ -437,6 +450,7 @@ class Runner:
                 self._engine.causes[run_id] = outcome.cause
         if outcome.end in ("done", "cancelled"):
             self._engine.services.pop(run_id, None)
+            self._mine.discard(run_id)
         if self._store.path is None:
             await self._forget()
         if outcome.next_run_id is not None:
@@ -454,8 +468,13 @@ class Runner:
     def _done(self, run_id: str, task: asyncio.Task[Outcome]) -> None:
         self._tasks.pop(run_id, None)
         self._controls.pop(run_id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("run %s could not be advanced: %s", run_id, error)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.debug("run %s could not be advanced: %s", run_id, error)
+        if isinstance(error, CorruptState):
+            self._damaged.add(run_id)
+        # As long as others would wait before they take it from a worker that says nothing.
+        self._unmoved[run_id] = asyncio.get_running_loop().time() + self._lease_s
 
     async def _keep_pumping(self) -> None:
         while True:
@@ -467,18 +486,27 @@ class Runner:
 
     async def _take_up(self) -> None:
         """Begin to work on queued runs that nobody works on."""
-        names = self._engine.registry.names
-        if not names:
+        await self._let_go()
+        graphs = self._engine.registry.fingerprints
+        if not graphs:
             return
+        among = None if self._serve else set(self._mine)
+        for row in await self._store.read(lambda conn: runs.claimable(conn, graphs=graphs, among=among)):
+            if row.run_id not in self._damaged:
+                self._spawn(row.run_id)
         now = self._engine.clock.now()
         if self._store.path is not None and await self._store.read(lambda conn: approvals.any_due(conn, now)):
             await self._store.write(lambda conn: approvals.expire_due(conn, now), full=True)
-        for row in await self._store.read(lambda conn: runs.claimable(conn, graphs=names)):
-            if (self._serve or row.run_id in self._mine) and self._fits(row):
-                self._spawn(row.run_id)
 
-    def _fits(self, row: RunRow) -> bool:
-        return self._engine.registry.named(row.graph).fingerprint == row.fingerprint
+    async def _let_go(self) -> None:
+        """Queue anew what this worker holds and does not move, as the store failed it or a start was given up."""
+        worker_id, now = self._engine.worker_id, self._engine.clock.now()
+        for run_id, due in list(self._unmoved.items()):
+            if run_id in self._tasks or asyncio.get_running_loop().time() < due:
+                continue
+            with suppress(UnknownRun, CorruptState):
+                await self._store.write(partial(runs.let_go, run_id=run_id, worker_id=worker_id, now=now))
+            self._unmoved.pop(run_id, None)
 
     async def _register(self) -> None:
         engine, now = self._engine, self._engine.clock.now()

@@ -5,8 +5,9 @@ Plain functions of a connection; call them inside `Store.write` or `Store.read`.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from .tables import (
     get_run,
     held_run,
     insert_run,
+    readable,
     run_record,
     update_run,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "finish",
     "forget",
     "get",
+    "let_go",
     "listing",
     "park",
     "reopen",
@@ -116,15 +119,40 @@ def claim(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) 
     return update_run(conn, run, epoch=run.epoch + 1, owner=worker_id, status="running", updated_at=now).epoch
 
 
-def claimable(conn: sqlite3.Connection, *, graphs: Sequence[str] | None = None, limit: int = 50) -> list[RunRow]:
-    """Queued runs, those that go on ahead of new ones, then oldest first."""
-    named = "" if graphs is None else f" AND graph IN ({', '.join('?' * len(graphs))})"
-    return _fetch(
-        conn,
-        f"WHERE status='queued'{named} ORDER BY epoch = 0, seq LIMIT ?",
-        *(graphs or ()),
-        limit,
-    )
+def claimable(
+    conn: sqlite3.Connection,
+    *,
+    graphs: Mapping[str, str] | None = None,
+    among: Collection[str] | None = None,
+    limit: int = 50,
+) -> list[RunRow]:
+    """Queued runs, those that go on ahead of new ones, then oldest first; those whose record is damaged are left out.
+
+    Args:
+        conn: Any connection of the store.
+        graphs: Only runs of these graphs, name to fingerprint: what nobody here can run must not fill the list.
+        among: Only runs with these ids.
+        limit: Most runs.
+    """
+    tests, values = ["status='queued'"], list[Any]()
+    if graphs is not None:
+        pairs = ", ".join("(?, ?)" for _ in graphs)
+        tests.append(f"(graph, fingerprint) IN (VALUES {pairs})" if pairs else "0")
+        values += [part for pair in graphs.items() for part in pair]
+    if among is not None:
+        tests.append("run_id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(list(among)))
+    found = conn.execute(f"{SELECT_RUN} WHERE {' AND '.join(tests)} ORDER BY epoch = 0, seq LIMIT ?", (*values, limit))
+    return readable(found)
+
+
+def let_go(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) -> bool:
+    """Queue a run that a worker holds and does not move, under a new epoch. False when it does not hold it."""
+    run = get_run(conn, run_id)
+    if (run.status, run.owner) != ("running", worker_id):
+        return False
+    update_run(conn, run, status="queued", owner=None, epoch=run.epoch + 1, updated_at=now)
+    return True
 
 
 def park(

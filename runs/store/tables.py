@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any, cast
@@ -64,6 +66,15 @@ def sealed(row: RunRow | ApprovalRow | EffectRow, names: tuple[str, ...]) -> tup
 def decode_run(record: tuple[Any, ...]) -> RunRow:
     """The run of a record that `SELECT_RUN` gave."""
     return decode(RunRow, RUN, record, f"run {record[0]}")
+
+
+def readable(records: Iterable[tuple[Any, ...]]) -> list[RunRow]:
+    """The runs of records that `SELECT_RUN` gave; damaged ones are left where they are, for whoever asks for them."""
+    found: list[RunRow] = []
+    for record in records:
+        with suppress(CorruptState):
+            found.append(decode_run(record))
+    return found
 
 
 def decode_approval(record: tuple[Any, ...]) -> ApprovalRow:

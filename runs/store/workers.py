@@ -15,7 +15,7 @@ from platform import node
 
 from .codec import columns, encode, from_columns, stamp
 from .rows import RunRow, WorkerRow
-from .tables import SELECT_RUN, decode_run, update_run
+from .tables import SELECT_RUN, readable, update_run
 
 _NAMES = columns(WorkerRow)
 _SELECT = f"SELECT {', '.join(_NAMES)} FROM worker"
@@ -102,7 +102,7 @@ def _free_orphans(conn: sqlite3.Connection, now: datetime) -> list[str]:
     records = conn.execute(
         f"{SELECT_RUN} WHERE status='running' AND owner NOT IN (SELECT worker_id FROM worker) ORDER BY seq"
     ).fetchall()
-    return [_free(conn, decode_run(record), now) for record in records]
+    return [_free(conn, run, now) for run in readable(records)]
 
 
 def _free(conn: sqlite3.Connection, run: RunRow, now: datetime) -> str:

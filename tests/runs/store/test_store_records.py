@@ -337,7 +337,7 @@ def test_runs_that_go_on_are_claimable_ahead_of_new_ones(conn: sqlite3.Connectio
     epoch = running(conn, run_row("run-old"))
     runs.requeue(conn, "run-old", epoch, now=NOW)
 
-    assert [row.run_id for row in runs.claimable(conn, graphs=["briefing"])] == ["run-old", "run-new"]
+    assert [row.run_id for row in runs.claimable(conn, graphs={"briefing": "f"})] == ["run-old", "run-new"]
     assert [row.run_id for row in runs.claimable(conn)] == ["run-old", "run-new", "run-other"]
 
 
