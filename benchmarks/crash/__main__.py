@@ -27,7 +27,11 @@ def main() -> int:
     if max(figures.settled_s) > SETTLE_S:
         verdict.faults["late"].append(f"the runs rested {max(figures.settled_s):.1f} s after the last restart")
     _tell(figures, verdict)
-    report = {"seed": options.seed, "figures": _figures(figures), "verdict": {**asdict(replace(verdict, faults={})), "faults": dict(verdict.faults)}}
+    report = {
+        "seed": options.seed,
+        "figures": _figures(figures),
+        "verdict": {**asdict(replace(verdict, faults={})), "faults": dict(verdict.faults)},
+    }
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
     return 1 if verdict.faults else 0

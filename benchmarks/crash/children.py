@@ -1,4 +1,4 @@
-"""Processes of a trial, forked from a driver that has everything imported and no thread, so that a start costs little."""
+"""Processes of a trial, forked from a driver that has all imported and no thread: a start costs little."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ class Child:
         commands, self._commands = os.pipe()
         self._news, news = os.pipe()
         mine = [self._commands, self._news]
-        self.pid = fork(
-            lambda: work(commands, news), log, mine + [pipe for other in others for pipe in other.pipes()]
-        )
+        self.pid = fork(lambda: work(commands, news), log, mine + [pipe for other in others for pipe in other.pipes()])
         os.close(commands)
         os.close(news)
         self._rest = b""

@@ -21,7 +21,7 @@ from .children import Child, fork
 from .worker import Setup
 
 UNIFORM_S = 0.4
-PATIENCE_S = 1.2
+PATIENCE_S = 0.8
 """How long an aimed kill waits for its point; then the worker is killed where it is."""
 SETTLE_S = 10.0
 END_S = 90.0
@@ -111,7 +111,7 @@ class Trial:
         self._submit(rng)
         shared = len(self._workers) > 1
         victims = list(self._workers) if shared and (not two or rng.random() < 0.2) else [rng.choice(self._workers)]
-        if shared and len(victims) == 1 and rng.random() < 0.15:
+        if shared and len(victims) == 1 and rng.random() < 0.3:
             self._freeze(victims[0], rng)
         for victim in victims:
             self._strike(victim, rng, shared)
@@ -119,7 +119,7 @@ class Trial:
             self._note_doubts()
 
     def _submit(self, rng: Random) -> None:
-        for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
             self._submitted += 1
             rng.choice(self._workers).tell(f"start w{self._submitted:04d}")
 
@@ -138,7 +138,7 @@ class Trial:
         self.figures.points[where] += 1
 
     def _aimed(self, victim: Child, rng: Random, by: str) -> str:
-        point = rng.choice(marks.POINTS)
+        point = marks.POINTS[self.figures.kills % len(marks.POINTS)]
         victim.tell(f"arm {point} {rng.choice((1, 1, 2, 3, 5))} {by}")
         reached = victim.listen(PATIENCE_S, lambda line: line.startswith("at "))
         if not reached:

@@ -84,12 +84,12 @@ def install() -> None:
     commit = Writer._commit  # pyright: ignore[reportPrivateUsage]  # the moment after a commit has no public door
 
     def committing(writer: Writer, connection: Any, jobs: Any) -> None:
-        done.points = []
+        done.points = points = list[str]()
         commit(writer, connection, jobs)
-        for point in done.points:
+        for point in points:
             passing(f"{point}.after")
 
-    Writer._commit = committing  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+    Writer._commit = committing  # type: ignore[method-assign, assignment]  # pyright: ignore[reportPrivateUsage]
 
 
 def _marked(work: Callable[..., Any], point: str, done: threading.local) -> Callable[..., Any]:

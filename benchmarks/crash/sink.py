@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 Face = Literal["plain", "idempotent", "slow"]
 
@@ -66,16 +66,15 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Request(socketserver.StreamRequestHandler):
-    server: _Server
-
     def handle(self) -> None:
+        book = cast("_Server", self.server).book
         asked = json.loads(self.rfile.readline() or "null")
         if asked is None:  # the worker died before it had said anything
             return
         slow = Random(asked["key"])
         pause_s = [slow.uniform(0, SLOWEST_S / 2) if asked["face"] == "slow" else 0.0 for _ in range(2)]
         time.sleep(pause_s[0])
-        answer = self.server.book.act(asked)
+        answer = book.act(asked)
         time.sleep(pause_s[1])
         try:
             self.wfile.write(f"{json.dumps(answer)}\n".encode())

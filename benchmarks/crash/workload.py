@@ -144,7 +144,9 @@ def build() -> Graph[Work]:
     graph = Graph(Work, name=NAME)
     graph.add_node("plan", plan)
     graph.add_node("retrieve", retrieve)
-    graph.add_node("pay", ToolExecutor(FunctionModel(answer), [pay], max_turns=3), reads={"goal": "plan"}, writes="paid")
+    graph.add_node(
+        "pay", ToolExecutor(FunctionModel(answer), [pay], max_turns=3), reads={"goal": "plan"}, writes="paid"
+    )
     graph.add_node("store", keep_record)
     graph.add_node("report", write_report)
     graph.add_node("judge", judge)
