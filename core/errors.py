@@ -28,8 +28,6 @@
     │   └── InvalidDecision        this kind of answer, or its content, is not allowed here
     ├── ToolError                  a tool could not be run
     │   ├── InvalidArguments       the arguments do not fit the tool's schema
-    │   ├── ToolTimeout            the tool took longer than its limit
-    │   ├── ToolDenied             the policy forbids the call
     │   ├── NoJournal              a tool with effects was called outside a run
     │   └── JournalMismatch        a recorded effect differs from the one asked for
     ├── BackendError               a model server did not give a usable answer
@@ -422,18 +420,6 @@ class InvalidArguments(ToolError):
     """The arguments do not fit the tool's schema."""
 
     code = "invalid_arguments"
-
-
-class ToolTimeout(ToolError):
-    """The tool took longer than its limit."""
-
-    code = "tool_timeout"
-
-
-class ToolDenied(ToolError):
-    """The policy forbids the call."""
-
-    code = "tool_denied"
 
 
 class NoJournal(ToolError):

@@ -15,6 +15,8 @@ from .decisions import (
     Respond,
     Retry,
     ask,
+    decision_from_json,
+    decision_to_json,
     question,
 )
 from .events import KINDS, LIVE_ONLY, STOPS, Event, EventKind
@@ -51,6 +53,8 @@ __all__ = [
     "ask",
     "call_key",
     "call_tool",
+    "decision_from_json",
+    "decision_to_json",
     "question",
     "tool_question",
     "verdict_for",

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import JsonValue, TypeAdapter
 
 from ..core.context import node_calls, unjournaled_effects
@@ -74,7 +75,7 @@ async def call_tool(
     *,
     key: str | None = None,
     call_id: str | None = None,
-    trust: Trust = "trusted",
+    trust: Trust = "untrusted",
 ) -> ToolResult:
     """Run a tool once, or say why not.
 
@@ -88,15 +89,21 @@ async def call_tool(
         arguments: A mapping, or the JSON text that a model wrote.
         key: Names the call across restarts (`call_key`); give one when calls of a node run in parallel.
         call_id: The model's own id, which the result carries; the key by default.
-        trust: Of the arguments; the policy reads it.
+        trust: Of the arguments; the policy reads it. `trusted` only where nothing from outside had a part in them.
 
     Raises:
-        NoJournal: A tool that is not `read`, outside a run.
+        NoJournal: A tool that is not `read`, outside a run; or one that must ask, outside any graph.
         JournalMismatch: The journal holds another call under this key.
         BudgetExceeded: The run's tool calls are spent.
         StoreError: The journal cannot be written; the tool did not run.
     """
     scope = current_scope()
+    if scope is None and tool.effect != "read" and not unjournaled_effects.get():
+        raise NoJournal(
+            tool.name,
+            f"its effect is {tool.effect!r}, and outside a run nothing keeps it from happening twice. "
+            "Use graph.run or a Runner, or compile(unjournaled_effects=True).",
+        )
     key = key or _next_key()
     call = _Call(tool, key, call_id or key, scope)
     try:
@@ -173,6 +180,8 @@ async def _settle(call: _Call, args: dict[str, Any], trust: Trust) -> dict[str, 
 async def _decision(call: _Call, asked: Question) -> Decision:
     """What a person decided about exactly this question; parks the run while nobody has."""
     if call.scope is None:
+        if var_child_runnable_config.get() is None:
+            raise NoJournal(call.tool.name, "it needs a person's leave, and outside a graph nobody can be asked.")
         return ask([asked])[0]
     return await journal.decide(call.scope, asked)
 
@@ -199,12 +208,6 @@ async def _act(call: _Call, args: dict[str, Any]) -> ToolResult:
     if call.tool.effect == "read":
         return await _run(call, args)
     if call.scope is None:
-        if not unjournaled_effects.get():
-            raise NoJournal(
-                call.tool.name,
-                f"its effect is {call.tool.effect!r}, and outside a run nothing keeps it from happening twice. "
-                "Use graph.run or a Runner, or compile(unjournaled_effects=True).",
-            )
         return await _run(call, args)
     entry = journal.Entry(call.scope, call.key, call.tool, args, call.call_id)
     return await journal.once(entry, lambda: _run(call, args, in_doubt=True))
@@ -225,7 +228,7 @@ async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False) -> 
         result = call.result("ok", _text(value), _jsonable(value))
     except (TimeoutError, ConnectionError) as error:
         problem = str(error) or f"no answer within {call.tool.timeout_s:g} s"
-        if in_doubt and call.tool.effect != "idempotent":
+        if in_doubt:
             raise journal.InDoubt(problem) from error
         result = call.result("error", f"{type(error).__name__}: {problem}")
     except Exception as error:  # the boundary of a tool: whatever it raises is what the model reads

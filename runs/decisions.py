@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict
 
+from ..core.errors import InvalidInput
 from ..core.ids import digest
 
 Kind = Literal["tool_call", "review", "in_doubt", "budget", "input"]
@@ -185,7 +186,7 @@ def decision_from_json(body: Mapping[str, Any]) -> Decision:
     """The decision that `decision_to_json` described.
 
     Raises:
-        ValueError: The word is not a decision.
+        InvalidInput: The word is not a decision, or its content is missing.
     """
     by = str(body.get("by", "unknown"))
     match body.get("decision"):
@@ -204,9 +205,16 @@ def decision_from_json(body: Mapping[str, Any]) -> Decision:
         case "retry":
             return Retry(by)
         case "extend":
-            return Extend(float(body["amount"]), by)
+            return Extend(_amount(body), by)
         case other:
-            raise ValueError(f"{other!r} is not a decision")
+            raise InvalidInput("decision", f"{other!r} is none. Possible: {', '.join(get_args(DecisionWord))}.")
+
+
+def _amount(body: Mapping[str, Any]) -> float:
+    try:
+        return float(body["amount"])
+    except (KeyError, TypeError, ValueError):
+        raise InvalidInput("amount", "a number is needed, as in {'decision': 'extend', 'amount': 1000}.") from None
 
 
 def ask(questions: Sequence[Question]) -> list[Decision]:

@@ -31,6 +31,9 @@ from .scope import RunScope
 from .store import approvals, effects
 from .store.rows import EffectRow, EffectState
 
+TRIES = 3
+"""How often an idempotent call is made, with one key, before its silence becomes an error result."""
+
 
 class InDoubt(Exception):
     """The call ended without telling whether its effect happened; never leaves this room."""
@@ -119,10 +122,15 @@ async def once(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolR
     return ToolResult.model_validate(found.row.result)
 
 
-async def _attempt(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+async def _attempt(entry: Entry, call: Callable[[], Awaitable[ToolResult]], tries: int = TRIES) -> ToolResult:
     try:
         return await _record(entry, await call())
     except InDoubt as doubt:
+        if entry.tool.effect == "idempotent":
+            if tries > 1:
+                return await _attempt(entry, call, tries - 1)
+            text = f"No answer in {TRIES} tries with one key, so it may or may not have happened: {doubt}"
+            return await _record(entry, entry.result("error", text))
         found = await _probe(entry)
         if found is not None:
             return await _record(entry, found)

@@ -34,6 +34,10 @@ class RunHost(Protocol):
         """Record a decision; the run after it."""
         ...
 
+    async def resume(self, run_id: str) -> Run[Any]:
+        """Go on with the run."""
+        ...
+
     async def cancel(self, run_id: str, reason: str = "") -> Run[Any]:
         """End the run."""
         ...
@@ -101,6 +105,10 @@ class Run(Generic[StateT]):
             ApprovalError: It was decided before, has expired, is unknown, or the decision does not fit.
         """
         return await self._host().answer(approval_id, decision, digest=digest)
+
+    async def resume(self) -> Run[StateT]:
+        """Go on after a failure, a drain or a crash; returns the run as it stands, `wait` waits for it."""
+        return await self._host().resume(self.run_id)
 
     async def cancel(self, reason: str = "") -> Run[StateT]:
         """End the run; what waits is withdrawn, what was done stays done."""
