@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
-from unittest.mock import patch
 
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -40,8 +39,11 @@ def lenient(active: Callable[[], bool]) -> Generator[None]:
             self.waiting_edges.add((tuple(start_key), end_key))
             return self
 
-    with patch.object(StateGraph, "compile", compile_), patch.object(StateGraph, "add_edge", add_edge):
+    builder.compile, builder.add_edge = compile_, add_edge
+    try:
         yield
+    finally:
+        builder.compile, builder.add_edge = strict_compile, strict_edge
 
 
 def unrunnable(builder: Any) -> Compiled:

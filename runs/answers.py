@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import InvalidArguments, InvalidDecision
 from ..tools.base import Tool
 from .decisions import Decision, Edit, Respond
 from .store import ApprovalRow
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 
 def checked(row: ApprovalRow, decision: Decision, tool: Tool | None) -> Decision:
@@ -55,6 +55,8 @@ def _edited(row: ApprovalRow, args: Any, tool: Tool | None) -> Any:
 def _fits(row: ApprovalRow, value: Any) -> None:
     if row.schema is None:
         return
+    from jsonschema import Draft202012Validator  # a tenth of what this room takes to load, and seldom needed
+
     validator = Draft202012Validator(row.schema)
     problems = cast("list[ValidationError]", sorted(validator.iter_errors(value), key=lambda e: str(e.path)))  # pyright: ignore[reportUnknownMemberType]  # untyped signature
     if problems:

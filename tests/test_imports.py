@@ -56,3 +56,23 @@ os.environ = before
 assert threading.active_count() == 1
 """
     assert loaded_by(code)[1] == "[]"
+
+
+@pytest.mark.parametrize("room", ["graphs", "runs"])
+def test_graphs_and_runs_load_langgraph_but_no_client_no_index_and_no_documents(room: str) -> None:
+    spared = ("openai", "chromadb", "aiohttp", "numpy", "jsonschema", "unittest.mock", "collegium.knowledge")
+    code = f"import sys, collegium.{room}; print([name for name in {spared!r} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_tools_that_come_with_collegium_are_loaded_when_asked_for() -> None:
+    code = """
+import collegium.tools, sys
+assert "collegium.tools.builtin" not in sys.modules
+from collegium.tools import calculator
+assert calculator.name == "calculator"
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)

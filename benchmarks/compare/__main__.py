@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 @contextmanager
-def stub() -> Iterator[str]:
+def stub() -> Generator[str]:
     """A model server in a process of its own; gives its address."""
     command = [sys.executable, "-m", "benchmarks.compare.stub"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,6 @@ def check_b(text: str) -> None:
 
 def check_c(verdict: Any) -> None:
     """Refuse a pipeline that did not come to the verdict, as an object or as a mapping."""
-    found = Verdict.model_validate(dict(verdict) if isinstance(verdict, Mapping) else verdict)
+    found = Verdict.model_validate(verdict)
     if not found.ok or found.score != 0.9:
         raise AssertionError(f"the pipeline ended with {found!r}")
