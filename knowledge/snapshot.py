@@ -46,17 +46,15 @@ class Snapshot:
         numpy: Any = import_module("numpy")
         if not self.passages:
             return []
-        keywords = _scaled(self._keywords.scores(query))
+        words = self._keywords.scores(query)
         if vector is None or self._vectors is None:
-            fused, least = keywords, 0.0
+            fused, wanted = _scaled(words), words > 0
         else:
             cosines = _scaled(self._vectors @ numpy.asarray(vector, dtype="float32"))
-            fused, least = KEYWORD_WEIGHT * keywords + (1 - KEYWORD_WEIGHT) * cosines, -1.0
+            fused, wanted = KEYWORD_WEIGHT * _scaled(words) + (1 - KEYWORD_WEIGHT) * cosines, words >= 0
         fused = self._with_titles(query, fused)
         order: list[int] = numpy.argsort(-fused, kind="stable")[:k].tolist()
-        return [
-            self.passages[row].model_copy(update={"score": float(fused[row])}) for row in order if fused[row] > least
-        ]
+        return [self.passages[row].model_copy(update={"score": float(fused[row])}) for row in order if wanted[row]]
 
     def _with_titles(self, query: str, fused: Any) -> Any:
         """Add the bonus of named documents, then scale back into 0..1."""

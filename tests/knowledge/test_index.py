@@ -293,3 +293,14 @@ def test_building_an_index_does_no_io(tmp_path: Path, monkeypatch: pytest.Monkey
 async def test_the_default_folder_lies_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Index("handbook").folder == tmp_path / ".collegium" / "indexes" / "handbook"
+
+
+async def test_words_alone_find_the_only_passage_that_there_is(tmp_path: Path) -> None:
+    (tmp_path / "hours.md").write_text("The library opens at nine.", encoding="utf-8")
+    index = Index("one", folder=tmp_path / "one", keyword_only=True)
+    await index.ingest([tmp_path / "hours.md"])
+
+    found = await index.search("When does the library open?")
+
+    assert [passage.text for passage in found] == ["The library opens at nine."]
+    assert await index.search("zebra crossing") == []
