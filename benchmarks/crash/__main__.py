@@ -11,6 +11,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+from . import baseline
 from .checker import Verdict, check
 from .driver import SETTLE_S, Figures, Trial
 
@@ -27,10 +28,14 @@ def main() -> int:
     if max(figures.settled_s) > SETTLE_S:
         verdict.faults["late"].append(f"the runs rested {max(figures.settled_s):.1f} s after the last restart")
     _tell(figures, verdict)
+    plain = baseline.trial(folder, seed=options.seed, kills=options.baseline) if options.baseline else None
+    if plain is not None:
+        _tell_plain(plain)
     report = {
         "seed": options.seed,
         "figures": _figures(figures),
         "verdict": {**asdict(replace(verdict, faults={})), "faults": dict(verdict.faults)},
+        "plain": None if plain is None else {**asdict(plain), "points": dict(plain.points)},
     }
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -42,6 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
     parser.add_argument("--workers", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--baseline", type=int, default=0, metavar="KILLS", help="kill plain LangGraph as often, too")
     parser.add_argument("--folder", help="keep the store, the sink's file and the logs here; must be empty")
     parser.add_argument("--json", help="write the report to this file")
     return parser.parse_args()
@@ -66,6 +72,13 @@ def _tell(figures: Figures, verdict: Verdict) -> None:
         for line in lines[:5]:
             print(f"    {line}")
     print(f"{figures.seconds:.0f} s. {'FAILED' if verdict.faults else 'Nothing lost, nothing twice.'}")
+
+
+def _tell_plain(found: baseline.Baseline) -> None:
+    print(
+        f"plain LangGraph (sync, one worker): {found.kills} kills, {found.runs} runs accepted, {found.lost} lost, "
+        f"{found.twice} of {found.effects} plain effects more than once, {found.asked_again} questions asked again"
+    )
 
 
 if __name__ == "__main__":
