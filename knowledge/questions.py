@@ -23,6 +23,21 @@ _DEFINITION = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(r"\b(?:how|install|installed|command|commands|code|example|import|snippet|syntax|run|call)\b", re.I)
+_HOW = re.compile(r"\W*(?:how (?:do|does|can|could|should|to)\b|(?:which|what) commands?\b)", re.I)
+_NUMBER = re.compile(
+    r"\b(?:how (?:many|much|old|long|far|often|tall|high|large|big|heavy|fast|hot)|when|what time|what date"
+    r"|(?:what|which) (?:year|decade|century|day|percentage|number)s?)\b",
+    re.IGNORECASE,
+)
+_NUMERAL = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty|fifty|sixty"
+    r"|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?|half|halves|thirds?|quarters?|first|second|no|none"
+    r"|once|twice|single|several|many|few|daily|weekly|monthly|yearly|always|never|day|night|week|month|year|century"
+    r"|centuries|decades?|today|now|before|after|during|until|since|when|while|spring|summer|autumn|fall|winter"
+    r"|morning|noon|evening|midnight|(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december)\b",
+    re.IGNORECASE,
+)
 _IS = r"\s+(?:is|are|was|were|provides?|offers?|implements?|helps?|allows?|lets|gives?|makes?|contains?)\b"
 
 
@@ -37,13 +52,24 @@ class Question:
     """Stems of what it wants a definition of; empty when it asks for something else."""
     wants_code: bool
     """Whether a line of code may answer it."""
+    asks_how: bool
+    """Whether it asks how something is done, or for a command."""
+    wants_number: bool
+    """Whether the answer is a number, an age or a time."""
 
     @classmethod
     def read(cls, text: str) -> Question:
         """The question in `text`."""
         match = _DEFINITION.fullmatch(text)
         subject = next((part for part in match.groups() if part), "") if match else ""
-        return cls(text, frozenset(terms(text)), frozenset(terms(subject)), bool(_CODE.search(text)))
+        return cls(
+            text,
+            frozenset(terms(text)),
+            frozenset(terms(subject)),
+            wants_code=bool(_CODE.search(text)),
+            asks_how=bool(_HOW.match(text)),
+            wants_number=bool(_NUMBER.search(text)),
+        )
 
     def names(self, title: str) -> bool:
         """Whether every word of a document's title stands in the question."""
@@ -56,3 +82,8 @@ class Question:
             return self.subject == frozenset(terms(title))
         start = re.match(r"(.{1,60}?)" + _IS, sentence)
         return start is not None and self.subject == frozenset(terms(start[1]))
+
+
+def has_number(text: str) -> bool:
+    """Whether a text has a number, a time or a word for one."""
+    return bool(_NUMERAL.search(text))

@@ -19,7 +19,7 @@ from typing import Literal
 
 from .embedding import Embedder, default_embedder
 from .passages import Citation, Passage
-from .questions import Question
+from .questions import Question, has_number
 from .structure import Unit, read_units
 from .words import searchable, terms
 
@@ -32,7 +32,13 @@ LIKELY_MARGIN = 0.2
 CONTEXT_WEIGHT = 0.9
 DEFINITION_BONUS = 0.4
 NOTHING_NEW_MALUS = 0.5
+NO_NUMBER_MALUS = 0.3
+"""For a sentence without a number where a number, an age or a time is asked for."""
+OTHER_FIELD_MALUS = 0.4
+"""For a field that has only its document's name in common with the question: all of them have that."""
 CODE_MALUS = 0.3
+COMMAND_BONUS = 0.2
+"""For a line of code where the question asks how something is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +121,17 @@ async def best_sentences(
 def _candidates(passage: Passage) -> list[_Candidate]:
     found: list[_Candidate] = []
     above: list[Unit] = []
+    columns = ""
     for unit in read_units(passage.text):
+        text = passage.text[unit.start : unit.end]
         if unit.kind == "heading":
             above = [*(one for one in above if one.level < unit.level), unit]
+        elif unit.kind == "columns":
+            columns = searchable(text)
         elif unit.kind != "noise":
-            text = passage.text[unit.start : unit.end]
             searched = searchable(text)
-            context = frozenset(terms(" ".join([passage.heading, *(one.title for one in above)])))
+            columns = columns if unit.kind == "row" else ""
+            context = frozenset(terms(" ".join([passage.heading, *(one.title for one in above), columns])))
             found.append(_Candidate(passage, unit, text, searched, frozenset(terms(searched)), context))
     return found
 
@@ -164,9 +174,18 @@ def _fit(asked: Question, candidate: _Candidate) -> float:
     value = candidate.text.partition(":")[2] if candidate.unit.kind == "field" else candidate.searched
     if frozenset(terms(value)) <= asked.words:
         fit -= NOTHING_NEW_MALUS
-    if candidate.unit.kind == "code" and not asked.wants_code:
-        fit -= CODE_MALUS
+    if asked.wants_number and not has_number(candidate.searched):
+        fit -= NO_NUMBER_MALUS
+    if candidate.unit.kind == "field" and _is_other_field(asked, candidate):
+        fit -= OTHER_FIELD_MALUS
+    if candidate.unit.kind == "code":
+        fit += COMMAND_BONUS if asked.asks_how else -CODE_MALUS * (not asked.wants_code)
     return fit
+
+
+def _is_other_field(asked: Question, candidate: _Candidate) -> bool:
+    rest = asked.words - candidate.context
+    return bool(rest) and not rest & candidate.words
 
 
 def _rarity(count: int, of: int) -> float:

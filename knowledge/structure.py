@@ -14,9 +14,9 @@ from typing import Literal
 
 from .words import plain
 
-Kind = Literal["heading", "sentence", "field", "row", "code", "noise"]
-"""field: a `Name: value` line. row: a line of a table. noise: badges, images, rules, directives; never
-quoted and never indexed."""
+Kind = Literal["heading", "sentence", "field", "columns", "row", "code", "noise"]
+"""field: a `Name: value` line. columns: the first line of a table, never quoted by itself; row: another.
+noise: badges, images, rules, directives; never quoted and never indexed."""
 
 MAX_UNIT = 850
 """Longer sentences are cut at a space, in characters."""
@@ -28,6 +28,7 @@ _ATX = re.compile(r"\s{0,3}(#{1,6})\s+(\S.*?)\s*#*\s*$")
 _RULE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 _ROW = re.compile(r"\s*\|.*\|.*$|[^|]+\|[^|]+\|.*$")
+_DELIMITER = re.compile(r"\s*\|?[\s:|+-]*-{2,}[\s:|+-]*$")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,38}: *(?=\S)")
 _BOOKKEEPING = re.compile(
     r"(?:Metadata-Version|License-File|Description-Content-Type|Dynamic|Import-Name|MIME-Version): "
@@ -40,7 +41,7 @@ _REFERENCE = re.compile(r"\s{0,3}\[[^\]]+\]:\s*\S+\s*(?:\".*\")?$|\s*:[\w-]+:\s*
 _END = re.compile(r"[.!?…]+[\"'”’)\]*_`]*(?=\s+[\"'“‘(\[*_`<]*[A-Z0-9À-ÞΑ-ΩА-Я])|[。！？]+")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“‘])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Lt|Sgt|Capt|Rev|Hon|Gov|Sen|Rep|Mt|Ft|No|Nos|"
-    r"Fig|Figs|Eq|Eqs|Sec|Ch|Vol|pp|p|vs|cf|ca|c|al|e\.g|i\.e|approx|Inc|Ltd|Co|Corp|U\.S|U\.K|U\.N|D\.C|"
+    r"Fig|Figs|Eq|Eqs|Sec|Ch|Vol|pp|p|vs?|cf|ca|c|al|e\.g|i\.e|approx|Inc|Ltd|Co|Corp|U\.S|U\.K|U\.N|D\.C|"
     r"Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)\.$"
 )
 
@@ -194,8 +195,8 @@ class _Reader:
             first, last = part[0], part[-1]
             marker = _ITEM.match(first.text)
             start = first.start + (marker.end() if marker else 0)
-            if kind == "row":
-                yield Unit("row", *_strip(self.text, first.start, last.end))
+            if kind in ("columns", "row"):
+                yield Unit(kind, *_strip(self.text, first.start, last.end))
             elif kind == "noise" or not _has_words(plain(self.text[start : last.end])):
                 yield Unit("noise", *_strip(self.text, first.start, last.end))
             elif marker and last.end - start <= MAX_ITEM:
@@ -246,8 +247,10 @@ def _are_fields(block: Sequence[_Line]) -> bool:
 def _parts(block: Sequence[_Line]) -> Iterator[tuple[Kind, list[_Line]]]:
     """The block's table rows, list items and noise lines one by one, the lines between them together."""
     waiting: list[_Line] = []
-    for line in block:
+    for line, following in zip(block, [*block[1:], None], strict=True):
         kind = _line_kind(line.text)
+        if kind == "row" and following and _DELIMITER.match(following.text):
+            kind = "columns"
         if kind != "sentence" or _ITEM.match(line.text):
             if waiting:
                 yield "sentence", waiting

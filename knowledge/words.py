@@ -24,6 +24,7 @@ _MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[*`|]+|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)"), " "),
 )
 _WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
+_DECADE = re.compile(r"\b((?:1\d|20)\d0)['’]s\b")
 _SPACE = re.compile(r"\s+")
 
 # What field names of package metadata mean in the words that people ask with; it helps to find a field
@@ -91,6 +92,7 @@ def terms(text: str) -> list[str]:
     Lower case, accents and British spellings folded, English stop words left out; `3.11` stays one word.
     """
     folded = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    folded = _DECADE.sub(r"\1s", folded)
     return [_stem(word) for word in _WORD.findall(folded) if word not in STOP_WORDS]
 
 

@@ -54,6 +54,30 @@ async def test_the_best_field_of_metadata_is_the_answer(question: str, answer: s
     assert await best(question, METADATA, USAGE) == answer
 
 
+RULES = "Some conditions apply to being a member of the choir. Each member must be over 18 and live in Tarn."
+CHOIR = Passage(passage_id="p4", source="choir.md", start=0, end=len(RULES), text=RULES, score=1.0)
+TABLE = "| program | peak | use |\n|---|---|---|\n| P1 | 960 | bisque of thin ware |\n| P4 | 1280 | porcelain glaze |"
+KILN = Passage(passage_id="p5", source="kiln.md", start=0, end=len(TABLE), text=TABLE, score=1.0)
+INSTALL = "Lumen is installed from the index.\n\n```sh\npip install lumen\n```\n\nInstalling lumen takes a minute."
+SETUP = Passage(passage_id="p6", source="METADATA", start=0, end=len(INSTALL), text=INSTALL, heading="lumen", score=1.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "passage", "answer"),
+    [
+        ("How old must a member of the choir be?", CHOIR, "over 18"),
+        ("What is the peak of program P4?", KILN, "1280"),
+        ("How do I install lumen?", SETUP, "pip install lumen"),
+    ],
+)
+async def test_the_form_of_the_question_says_what_may_answer_it(question: str, passage: Passage, answer: str) -> None:
+    assert answer in await best(question, passage)
+
+
+async def test_a_field_that_was_not_asked_for_does_not_answer_by_the_name_of_its_document() -> None:
+    assert await best("What does lumen read?", METADATA, USAGE) == "Lumen reads signals."
+
+
 async def test_each_sentence_stands_where_it_says() -> None:
     quotes = await best_sentences("When does the harbour open?", [HARBOUR], embedder=HashEmbedder())
     source = " " * 100 + TEXT

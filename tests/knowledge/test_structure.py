@@ -71,7 +71,7 @@ def test_package_metadata_gives_fields_sentences_and_code() -> None:
         ("code", "pip install lumen"),
         ("sentence", "**Fast**: Great speed. No wait."),
         ("sentence", "Small"),
-        ("row", "| lamp | watts |"),
+        ("columns", "| lamp | watts |"),
         ("row", "| red | 40 |"),
     ]
 

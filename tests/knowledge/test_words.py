@@ -25,6 +25,7 @@ def test_spelling_case_accents_and_endings_do_not_matter() -> None:
     assert terms("licence") == terms("License")
     assert terms("colours organised") == terms("Color organizing")
     assert terms("Ramírez") == terms("ramirez")
+    assert terms("the 1970's") == terms("1970s")
     assert terms("the of and") == []
     assert terms("Python 3.11, snake_case") == ["python", "3.11", "snake", "case"]
 
