@@ -77,7 +77,7 @@ async def read(documents: list[str]) -> None:
 
 
 async def search(step: Step, documents: list[str]) -> list[Passage]:
-    return await Retriever(library(documents), k=4)(step)
+    return await Retriever(library(documents), k=6)(step)
 
 
 async def save(question: str, answer: Answer) -> ToolResult:

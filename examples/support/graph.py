@@ -74,7 +74,7 @@ triage = Router(
     None,
     {
         "refund": "the customer wants money back for something broken, wrong or late",
-        "delivery": "the customer asks where a parcel is, or when the delivery comes",
+        "delivery": "the customer asks where an order or a parcel is, or when the delivery comes",
         "person": "anything else",
     },
     otherwise="person",
