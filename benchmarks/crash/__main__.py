@@ -6,13 +6,13 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 from . import baseline
-from .checker import Verdict, check
+from .checker import Verdict, as_json, check
 from .driver import SETTLE_S, Figures, Trial
 
 
@@ -34,7 +34,7 @@ def main() -> int:
     report = {
         "seed": options.seed,
         "figures": _figures(figures),
-        "verdict": {**asdict(replace(verdict, faults={})), "faults": dict(verdict.faults)},
+        "verdict": as_json(verdict),
         "plain": None if plain is None else {**asdict(plain), "points": dict(plain.points)},
     }
     if options.json:

@@ -1,23 +1,28 @@
 """Compares the world, what was accepted, what the person said and the stored history; knows three outcomes.
 
 An effect is done (in the world, and the history says so), not done (in neither), or was unknown and a person settled
-it. Anything else is a fault.
+it. Anything else is a fault. It uses nothing of Collegium, and also runs alone:
+
+    python -m benchmarks.crash.checker FOLDER
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from . import history, sink
 from .history import Row
-from .workload import ORDER
 
 UNSAFE = ("pay", "notify")
+
+ORDER = ["plan", "retrieve", "report", "store", "judge", "propose", "decide", "notify", "finish"]
+"""The steps that sign the state, each once, in this order (`report` and `store` are the pair)."""
 
 AT_REST = ("done", "failed", "cancelled", "waiting")
 
@@ -40,6 +45,11 @@ class Verdict:
     """Questions that were decided more than once."""
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """By kind: what went wrong, one line each."""
+
+
+def as_json(verdict: Verdict) -> Row:
+    """The verdict as JSON types."""
+    return {**asdict(replace(verdict, faults={})), "faults": dict(verdict.faults)}
 
 
 def lines_of(path: Path) -> list[Row]:
@@ -180,3 +190,7 @@ def _digest_of(row: Row) -> str:
     body = {"kind": row["kind"], "key": row["question_key"], "payload": row["payload"]}
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    print(json.dumps(as_json(check(Path(sys.argv[1])))))

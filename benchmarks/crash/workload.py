@@ -20,9 +20,6 @@ from .marks import passing
 
 NAME = "crash"
 
-ORDER = ["plan", "retrieve", "report", "store", "judge", "propose", "decide", "notify", "finish"]
-"""The steps that sign the state, each once, in this order (`report` and `store` are the pair)."""
-
 
 class Work(State):
     label: str
