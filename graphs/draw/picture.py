@@ -14,7 +14,7 @@ _STYLE = """
   .start, .end { fill: #3b5bdb }
   .start + text, .end + text { fill: #ffffff }
   text { font: 14px ui-sans-serif, system-ui, sans-serif; fill: #1b1f3b }
-  text { text-anchor: middle; dominant-baseline: central }
+  text { text-anchor: middle }
   .label { font-size: 12px; fill: #5c6784; paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
   path { fill: none; stroke: #8790b5; stroke-width: 1.5 }
   .optional { stroke-dasharray: 5 4 }
@@ -88,7 +88,7 @@ def _line(arrow: Arrow, drawn: str) -> str:
 
 
 def _label(text: str, x: float, y: float) -> str:
-    return f'<text class="label" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>' if text else ""
+    return f'<text class="label" dy="0.35em" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>' if text else ""
 
 
 def _box(layout: Layout, box: Box) -> str:
@@ -106,5 +106,5 @@ def _box(layout: Layout, box: Box) -> str:
         shadow = f'<rect class="box {box.kind}" {behind}/>'
     return (
         f'{shadow}<rect class="box {box.kind}" {frame}/>'
-        f'<text x="{x:.1f}" y="{y + _HEIGHT / 2:.1f}">{escape(box.label)}</text>'
+        f'<text dy="0.35em" x="{x:.1f}" y="{y + _HEIGHT / 2:.1f}">{escape(box.label)}</text>'
     )
