@@ -28,7 +28,7 @@ from langgraph.types import Command, interrupt
 from . import marks, sink
 from .children import Child, fork
 from .person import THINKS_S
-from .worker import aim_of, line_reader, speaker
+from .worker import line_reader, speaker
 
 UNIFORM_S = 0.4
 PATIENCE_S = 0.8
@@ -136,7 +136,7 @@ async def _work(folder: Path, port: int, seed: int, accepted: list[str], command
         say("ready")
         while (line := await lines.readline()) and (words := line.decode().split()) != ["stop"]:
             if words[0] == "arm":
-                marks.arm(aim_of(words), say)
+                marks.arm(marks.aim_of(words), say)
             else:
                 say(f"accepted {words[1]}")
                 threads.append(asyncio.create_task(_go_on(graph, words[1], seed, say)))

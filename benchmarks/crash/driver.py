@@ -26,6 +26,9 @@ PATIENCE_S = 0.8
 SETTLE_S = 10.0
 END_S = 90.0
 
+FREEZING = tuple(f"{point}.{when}" for point in ("intent", "outcome", "put", "park") for when in ("before", "after"))
+"""Where a worker is frozen: on the two sides of what another may do meanwhile."""
+
 
 @dataclass(slots=True)
 class Figures:
@@ -148,11 +151,16 @@ class Trial:
 
     def _freeze(self, victim: Child, rng: Random) -> None:
         """Stop a worker past its lease, so that others take its runs; then let it go on among them."""
-        victim.listen(rng.uniform(0, UNIFORM_S))
+        if rng.random() < 0.7:
+            victim.tell(f"arm {rng.choice(FREEZING)} {rng.choice((1, 2, 3))} freeze")
+            victim.listen(PATIENCE_S, lambda line: line.startswith("at "))
+        else:
+            victim.listen(rng.uniform(0, UNIFORM_S))
         victim.signal(signal.SIGSTOP)
         time.sleep(self._setup.lease_s * rng.uniform(1.2, 2.0))
         victim.signal(signal.SIGCONT)
         self.figures.frozen += 1
+        victim.listen(rng.uniform(0, UNIFORM_S))
 
     def _hear(self, child: Child) -> None:
         """Keep what a worker said before it died: which runs it had accepted."""

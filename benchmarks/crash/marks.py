@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from collegium.runs.store import approvals, checkpoints, effects, runs
 from collegium.runs.store.writer import Writer
@@ -39,6 +39,9 @@ POINTS: tuple[str, ...] = (
 BASELINE_POINTS = ("effect.before", "effect.after", "writes.before", "writes.after", "put.before", "put.after")
 
 
+By = Literal["itself", "driver", "freeze"]
+
+
 @dataclass(frozen=True, slots=True)
 class Aim:
     """Where a worker is to die."""
@@ -46,14 +49,21 @@ class Aim:
     point: str
     nth: int
     """At which passing of the point, from 1."""
-    by: Literal["itself", "driver"]
-    """itself: at once. driver: it says where it is and goes on, and is killed a moment later."""
+    by: By
+    """itself: at once. driver: it says where it is and goes on, and is killed a moment later. freeze: it stops
+    there, alive, until it is told to go on."""
 
 
 _seen = 0
 _aim: Aim | None = None
 _say: Callable[[str], None] = print
 _lock = threading.Lock()
+
+
+def aim_of(words: Sequence[str]) -> Aim:
+    """The aim that the command `arm POINT NTH BY` names."""
+    _, point, nth, by = words
+    return Aim(point, int(nth), cast("By", by))
 
 
 def arm(aim: Aim | None, say: Callable[[str], None]) -> None:
@@ -72,8 +82,8 @@ def passing(point: str) -> None:
         if _seen != _aim.nth:
             return
     _say(f"at {point}")
-    if _aim.by == "itself":
-        os.killpg(0, signal.SIGKILL)
+    if _aim.by != "driver":
+        os.killpg(0, signal.SIGKILL if _aim.by == "itself" else signal.SIGSTOP)
 
 
 def install() -> None:

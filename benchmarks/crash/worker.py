@@ -53,7 +53,7 @@ async def _work(setup: Setup, commands: int, say: Say) -> None:
         say("ready")
         while (line := await lines.readline()) and (words := line.decode().split()) != ["stop"]:
             if words[0] == "arm":
-                marks.arm(aim_of(words), say)
+                marks.arm(marks.aim_of(words), say)
             else:
                 task = asyncio.create_task(_start(runner, words[1], say))
                 started.add(task)
@@ -68,11 +68,6 @@ async def _start(runner: Runner, label: str, say: Say) -> None:
         say(f"refused {label}")
     else:
         say(f"accepted {label} {run.run_id}")
-
-
-def aim_of(words: list[str]) -> marks.Aim:
-    """The aim that `arm POINT NTH BY` names."""
-    return marks.Aim(words[1], int(words[2]), "itself" if words[3] == "itself" else "driver")
 
 
 async def line_reader(descriptor: int) -> asyncio.StreamReader:
