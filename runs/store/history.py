@@ -14,7 +14,8 @@ import ormsgpack
 
 from ...core.errors import CorruptState
 from . import checkpoints, pieces
-from .checkpoints import Key, Record, Search, Typed, Version, Write
+from .checkpoints import Key, Record, Search, Version, Write
+from .pieces import Typed
 
 _DELTA = "counters_since_delta_snapshot"
 """Where LangGraph's metadata names the channels that are stored as changes."""
