@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +20,9 @@ APPLICATION_ID = 0x434F4C47
 """`COLG` in the file's header: this SQLite database is a Collegium store."""
 
 _MAGIC = b"SQLite format 3\0"
+
+_BUILT_S = 60
+"""No store takes so long to be built; it takes some 20 ms."""
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -45,6 +49,7 @@ def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
     try:
         if not path.exists():
             _create(path, busy_s)
+        _clear_away(path)
         refuse_foreign(path)
         connection = _connect(str(path), busy_s)
         try:
@@ -126,7 +131,7 @@ def _create(path: Path, busy_s: float) -> None:
     """Build the whole file aside and link it into place; when another process is first, its file stays."""
     if not path.parent.is_dir():
         raise StoreUnavailable(str(path), f"there is no folder {str(path.parent)!r}. Make it, or name another file.")
-    aside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    aside = path.with_name(f"{_aside(path)}{os.getpid()}-{os.urandom(4).hex()}")
     try:
         connection = _connect(str(aside), busy_s)
         try:
@@ -139,6 +144,22 @@ def _create(path: Path, busy_s: float) -> None:
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+
+
+def _aside(path: Path) -> str:
+    """How the names of files begin that are to become this store."""
+    return f".{path.name}."
+
+
+def _clear_away(path: Path) -> None:
+    """Remove what processes left that were killed while they built the store: other names of it, and old pieces."""
+    started = _aside(path)
+    with os.scandir(path.parent) as found:
+        left = [Path(entry) for entry in found if entry.name.startswith(started)]
+    for aside in left:
+        with suppress(OSError):  # another process may be quicker
+            if aside.samefile(path) or time.time() - aside.stat().st_mtime > _BUILT_S:
+                aside.unlink()
 
 
 def _connect(name: str, busy_s: float) -> sqlite3.Connection:

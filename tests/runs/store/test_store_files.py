@@ -137,3 +137,17 @@ def test_a_migration_that_fails_leaves_the_old_schema_whole() -> None:
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert "half" not in tables
     connection.close()
+
+
+async def test_what_a_process_left_that_died_while_it_built_the_store_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    await make(path)
+    linked, old, fresh = (tmp_path / f".runs.db.{name}" for name in ("1-linked", "2-old-wal", "3-fresh"))
+    linked.hardlink_to(path)
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    fresh.write_bytes(b"half")
+
+    await make(path)
+
+    assert sorted(names_in(tmp_path)) == [".runs.db.3-fresh", "runs.db"]
