@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,8 @@ QUOTING = "quoting"
 NOTHING = "The sources at hand do not answer the question."
 
 _SHORT = Params(max_tokens=60)
+_BEFORE_NUMBER = re.compile(r"(?:[<>]=?|[=!~]=|[≤≥±]|[$€£¥]|(?<!\S)[−+-])\s?$")
+_AFTER_NUMBER = re.compile(r"(?:\s?[%‰€£¥]|°[CF]?|\+)")
 
 
 class ShortAnswer(BaseModel):
@@ -115,15 +118,15 @@ class Writer(Agent):
         """The fewest words, found in the three best sentences; None when they are not there."""
         best = quotes.ranked[:3]
         said = await self._say_short(question, best)
-        text = said.output.answer.strip()
-        found = None if _repeats(text, question) else _sentence_with(text, best)
-        if found is None:
+        place = None if _repeats(said.output.answer, question) else locate(said.output.answer, best)
+        if place is None:
             return None
+        found = _sentence_around(place, best)
         confidence: Confidence = "uncertain"
         if found == best[0]:
             confidence = "likely" if quotes.confidence == "uncertain" else "confident"
         model = said.model or self.model.spec
-        return Answer(text=text, citations=[found.citation()], confidence=confidence, model=model)
+        return Answer(text=_in_full(place, found), citations=[found.citation()], confidence=confidence, model=model)
 
     async def _highlighted(self, question: str, quotes: Quotes, answer: Answer) -> Answer:
         """The quoted answer with the words in it that a tiny model points at, if it points at any.
@@ -177,12 +180,19 @@ def _quoted(quotes: Quotes, *, widen: bool) -> Answer:
     return Answer(text=text, citations=citations, confidence=quotes.confidence, model=QUOTING)
 
 
-def _sentence_with(text: str, best: Sequence[ScoredSentence]) -> ScoredSentence | None:
-    """The best sentence in which the words stand."""
-    place = locate(text, best)
-    if place is None:
-        return None
+def _sentence_around(place: Citation, best: Sequence[ScoredSentence]) -> ScoredSentence:
+    """The best sentence that a place lies in."""
     return next(one for one in best if one.source == place.source and one.start <= place.start and place.end <= one.end)
+
+
+def _in_full(place: Citation, sentence: ScoredSentence) -> str:
+    """The words of a place, with the signs that belong to a number: `>=3.9`, `$5`, `12 %`."""
+    words = place.quote
+    before = _BEFORE_NUMBER.search(sentence.text[: place.start - sentence.start])
+    after = _AFTER_NUMBER.match(sentence.text, place.end - sentence.start)
+    if before and words[0].isdigit():
+        words = before[0] + words
+    return words + after[0] if after and words[-1].isdigit() else words
 
 
 def _cited(stated: Statement, passages: Sequence[Passage]) -> Citation | None:

@@ -51,10 +51,29 @@ async def test_without_passages_nothing_is_claimed() -> None:
 async def test_a_small_models_answer_is_located_and_its_sentence_cited() -> None:
     answer = await writer("small", ShortAnswer(answer="aldo renn"))("Who built the harbour of Brill?", PASSAGES)
 
-    assert answer.text == "aldo renn"
+    assert answer.text == "Aldo Renn"
     assert [c.quote for c in answer.citations] == ["The harbour of Brill was built in 1412 by the monk Aldo Renn."]
     assert answer.confidence == "confident"
     assert all_hold(answer)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence", "shown"),
+    [
+        ("3.9", "It requires Python >=3.9 to run.", ">=3.9"),
+        ("5", "The harbour of Brill cost $5 in all.", "$5"),
+        ("12", "Brill takes 12 % of it.", "12 %"),
+        ("1533", "It was built in 1521-1533 by Brill.", "1533"),
+        ("brill", "The harbour of <b>Brill</b> is old.", "Brill"),
+    ],
+)
+async def test_a_small_models_answer_is_shown_as_it_stands_in_the_source(said: str, sentence: str, shown: str) -> None:
+    passage = Passage(passage_id="s", source="s.md", start=0, end=len(sentence), text=sentence, score=1.0)
+
+    answer = await writer("small", ShortAnswer(answer=said))("What about it?", [passage])
+
+    assert answer.text == shown
+    assert answer.citations[0].quote == sentence
 
 
 async def test_a_small_model_reads_three_sentences_in_reading_order() -> None:
