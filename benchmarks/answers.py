@@ -4,8 +4,8 @@
     python benchmarks/answers.py --docs FOLDER --questions FILE.jsonl --model llamacpp:NAME@URL
 
 Each line of the questions file is `{"question": "…", "accepted": ["…", …]}`. An answer counts when one of the
-accepted texts stands in it, whatever the case and the white space. A quote holds when it is found word for
-word at its place in the source. The plan is approved and the report is not saved.
+accepted texts stands in it as whole words, whatever the case and the white space. A quote holds when it is found
+word for word at its place in the source. The plan is approved and the report is not saved.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,10 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def stands_in(accepted: str, answer: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(plain(accepted))}(?!\w)", plain(answer)) is not None
+
+
 async def holds(citation: Any, documents: list[str]) -> bool:
     from collegium.examples.research.graph import library
 
@@ -59,7 +64,7 @@ async def ask(question: str, accepted: list[str], documents: list[str], model: s
     seconds = time.perf_counter() - begun
     answer = run.state.answer
     quoted = [await holds(citation, documents) for citation in answer.citations]
-    right = any(plain(one) in plain(answer.text) for one in accepted)
+    right = any(stands_in(one, answer.text) for one in accepted)
     return Outcome(question, answer.text, right, all(quoted), answer.confidence, run.model or answer.model, seconds)
 
 
