@@ -34,7 +34,7 @@ from .parking import approval_row
 from .reason import reason_of
 from .scope import RunScope
 from .show import NodeShow
-from .store import ApprovalRow, RunRow, approvals, events, runs
+from .store import ApprovalRow, RunRow, approvals, effects, events, runs
 from .target import Target
 from .values import last_values
 
@@ -312,7 +312,9 @@ class Lease:
         }
         used = self._used()
         self._next = await self._rest(
-            lambda conn: runs.finish(conn, run_id, epoch, status, now=now, error=error, **used),
+            lambda conn: runs.finish(
+                conn, run_id, epoch, status, now=now, error=error and effects.with_doubts(conn, run_id, error), **used
+            ),
             lambda _: [news[status]],
         )
         self._ended = replace(

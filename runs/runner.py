@@ -31,7 +31,7 @@ from .heart import Heart
 from .parking import approval_of
 from .registry import Registry
 from .run import AT_REST, Run, RunStatus
-from .store import ApprovalRow, RunRow, Store, approvals, events, runs, workers
+from .store import ApprovalRow, RunRow, Store, approvals, effects, events, runs, workers
 from .target import AnyGraph, Target
 from .values import values_of
 from .watch import Watch, arriving
@@ -272,7 +272,7 @@ class Runner:
         def cancel(conn: Connection) -> bool:
             if runs.get(conn, run_id).finished_at is not None:
                 return False
-            runs.cancel(conn, run_id, reason or "cancelled", now=now)
+            runs.cancel(conn, run_id, effects.with_doubts(conn, run_id, reason or "cancelled"), now=now)
             if self._store.path is not None:
                 events.append(conn, run_id, event.kind, event.data, now=now, node=None)
             return True

@@ -45,6 +45,12 @@ def in_doubt(conn: sqlite3.Connection, run_id: str) -> list[EffectRow]:
     return [row for row in of_run(conn, run_id) if row.state in ("intent", "in_doubt")]
 
 
+def with_doubts(conn: sqlite3.Connection, run_id: str, reason: str) -> str:
+    """Why a run ends, and which of its effects nobody knows the outcome of, as nobody will be asked about them."""
+    names = ", ".join(row.tool for row in in_doubt(conn, run_id))
+    return f"{reason} (in doubt, may have happened: {names})" if names else reason
+
+
 def intend(
     conn: sqlite3.Connection,
     run_id: str,

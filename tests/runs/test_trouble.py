@@ -175,3 +175,61 @@ async def test_a_damaged_run_does_not_keep_others_from_being_taken_up(tmp_path: 
 
     async with Runner(url, graphs=[graph], poll_s=0.02) as runner:
         assert (await runner.wait(run.run_id, timeout_s=30)).status == "done"
+
+
+def build_pair(reached: asyncio.Event, *, fails: bool) -> Any:
+    """An effect that never comes back, beside a node that fails once the effect is on its way."""
+
+    @tool(effect="unsafe", risk="low")
+    async def send(text: str) -> str:
+        """Send it.
+
+        Args:
+            text: What.
+        """
+        reached.set()
+        await asyncio.Event().wait()
+        return text
+
+    async def act(state: Work) -> Work:
+        result = await call_tool(send, {"text": "hello"})
+        return {"said": result.content}
+
+    async def fail(state: Work) -> Work:
+        if fails:
+            await reached.wait()
+            raise ValueError("no good")
+        return {}
+
+    graph: Any = StateGraph(Work)
+    graph.add_node("act", act)
+    graph.add_node("fail", fail)
+    graph.add_edge(START, "act")
+    graph.add_edge(START, "fail")
+    return graph
+
+
+async def test_a_run_cancelled_in_the_middle_of_an_effect_says_that_it_may_have_happened(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+    async with Runner(f"sqlite:///{tmp_path / 'runs.db'}", graphs=[build_pair(reached, fails=False)]) as runner:
+        run = await runner.start("Work", {"folder": ""})
+        await reached.wait()
+
+        run = await run.cancel("not needed")
+
+        assert (run.status, run.error) == ("cancelled", "not needed (in doubt, may have happened: send)")
+
+
+async def test_a_run_that_fails_beside_an_effect_says_so_and_asks_about_it_when_resumed(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    async with Runner(url, graphs=[build_pair(reached, fails=True)]) as runner:
+        run = await (await runner.start("Work", {"folder": ""})).wait(timeout_s=30)
+
+        assert run.status == "failed"
+        assert run.error == "ValueError: no good (in node 'fail') (in doubt, may have happened: send)"
+
+    async with Runner(url, graphs=[build_pair(reached, fails=False)]) as runner:
+        run = await (await runner.resume(run.run_id)).wait(timeout_s=30)
+
+        assert (run.status, [approval.kind for approval in run.approvals]) == ("waiting", ["in_doubt"])
