@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from functools import partial
 from itertools import count
 from sqlite3 import Connection
@@ -311,12 +312,16 @@ class Lease:
             "cancelled": ("run_cancelled", {"reason": error}),
         }
         used = self._used()
-        self._next = await self._rest(
-            lambda conn: runs.finish(
-                conn, run_id, epoch, status, now=now, error=error and effects.with_doubts(conn, run_id, error), **used
-            ),
-            lambda _: [news[status]],
-        )
+
+        def finish(conn: Connection) -> str | None:
+            reason = error and effects.with_doubts(conn, run_id, error)
+            return runs.finish(conn, run_id, epoch, status, now=now, error=reason, **used)
+
+        if status == "done" and self.engine.store.put_off(self.scope.lane, finish, last=True):
+            for event in self._numbered(now, [news[status]]):
+                self.engine.announce(event)
+        else:
+            self._next = await self._rest(finish, lambda _: [news[status]])
         self._ended = replace(
             self.row,
             status=status,
@@ -350,7 +355,7 @@ class Lease:
 
         def joined(conn: Connection) -> tuple[ResultT, list[Event]]:
             result = work(conn)
-            told = [Event(scope.run_id, next(scope.numbers), kind, None, now, data) for kind, data in news(result)]
+            told = self._numbered(now, news(result))
             if self.engine.store.path is not None:
                 events.append_all(conn, [row_of(event) for event in told])
             return result, told
@@ -359,6 +364,10 @@ class Lease:
         for event in told:
             self.engine.announce(event)
         return result
+
+    def _numbered(self, now: datetime, news: Sequence[_News]) -> list[Event]:
+        run_id, numbers = self.row.run_id, self.scope.numbers
+        return [Event(run_id, next(numbers), kind, None, now, data) for kind, data in news]
 
 
 def _parking_news(parked: runs.Parked) -> list[_News]:

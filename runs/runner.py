@@ -31,6 +31,7 @@ from .heart import Heart
 from .parking import approval_of
 from .registry import Registry
 from .run import AT_REST, Run, RunStatus
+from .scope import lane_of, run_of
 from .store import ApprovalRow, RunRow, Store, approvals, effects, events, runs, workers
 from .target import AnyGraph, Target
 from .values import values_of
@@ -226,18 +227,26 @@ class Runner:
             folder=folder,
         )
         self._engine.services[row.run_id] = Services(model, policy, context)
-        worker_id = self._engine.worker_id
-        try:
-            stored = await self._store.write(
-                lambda conn: runs.admit(conn, row, on_busy, worker_id=worker_id), full=True
-            )
-        except asyncio.CancelledError:  # the job is not taken back: it may be stored, and held by this worker
-            self._unmoved[row.run_id] = 0.0
-            raise
+        stored = await self._admit(row, on_busy, alone=thread_id is None)
         self._mine.add(row.run_id)
         if stored.status != "pending":
             self._spawn(row.run_id, stored if stored.status == "running" else None)
         return self._view(stored, known, None)
+
+    async def _admit(self, row: RunRow, on_busy: Literal["reject", "enqueue"], *, alone: bool) -> RunRow:
+        worker_id = self._engine.worker_id
+
+        def admit(conn: Connection) -> RunRow:
+            return runs.admit(conn, row, on_busy, worker_id=worker_id)
+
+        begun = runs.begun(row, worker_id)
+        if alone and self._store.put_off(lane_of(begun.run_id, begun.epoch), admit, first=True):
+            return begun
+        try:
+            return await self._store.write(admit, full=True)
+        except asyncio.CancelledError:  # the job is not taken back: it may be stored, and held by this worker
+            self._unmoved[row.run_id] = 0.0
+            raise
 
     async def resume(self, run_id: str) -> Run[Any]:
         """Go on with a run that stopped: after a crash, a drain or a failure. Returns it as it stands.
@@ -462,7 +471,9 @@ class Runner:
         """In memory, drop the oldest finished runs that stand alone, so that a long-lived process does not grow."""
         self._finished += 1
         if self._finished % FORGET_EVERY == 0:
-            for run_id in await self._store.write(lambda conn: runs.forget(conn, ANONYMOUS, keep=FORGET_EVERY)):
+            gone = [run_of(lane) for lane in self._store.let_go(FORGET_EVERY)]
+            gone += await self._store.write(lambda conn: runs.forget(conn, ANONYMOUS, keep=FORGET_EVERY), beside=True)
+            for run_id in gone:
                 self._engine.forget(run_id)
 
     def _done(self, run_id: str, task: asyncio.Task[Outcome]) -> None:

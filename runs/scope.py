@@ -46,7 +46,7 @@ class RunScope:
     @property
     def lane(self) -> str:
         """The lane of the store in which the writes of this lease depend on each other."""
-        return f"{self.run_id}/{self.epoch}"
+        return lane_of(self.run_id, self.epoch)
 
     @property
     def watched(self) -> bool:
@@ -88,6 +88,16 @@ def _known(kind: str) -> EventKind:
             return kind
         case _:
             return "custom"
+
+
+def lane_of(run_id: str, epoch: int) -> str:
+    """The lane of the store for one lease of a run."""
+    return f"{run_id}/{epoch}"
+
+
+def run_of(lane: str) -> str:
+    """The run whose lane this is."""
+    return lane.partition("/")[0]
 
 
 def current_scope() -> RunScope | None:

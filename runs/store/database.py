@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.errors import StoreError, StoreUnavailable
-from .inline import Inline
+from .inline import Inline, Work
 from .schema import open_file, open_memory, open_reader
 from .writer import Job, Writer
 
@@ -89,7 +89,9 @@ class Store:
             if isinstance(error, StoreError):
                 raise error
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
+    async def write(
+        self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "", beside: bool = False
+    ) -> T:
         """Run `work` in one transaction that takes the write lock first, and return what it returns.
 
         Everything queued before is done before. When `work` raises, nothing of it is stored. A caller that is
@@ -101,6 +103,7 @@ class Store:
             full: Sync the log to the disk before returning, and with it all earlier commits.
             lane: Jobs that depend on each other share a lane: the error of an earlier `post` of the lane is
                 raised here, and `work` is not run.
+            beside: Leave what was put off as it is: `work` does not concern it.
 
         Raises:
             StoreUnavailable: The store is closed, full, locked for too long, or cannot be written.
@@ -108,13 +111,13 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writing().put(Job(work, lane, full, True, loop, future))
+        self._writing().put(Job(work, lane, full, beside=beside, loop=loop, future=future))
         return await future
 
     def write_now(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
         """`write` for code without an event loop; blocks."""
         future: Future[T] = Future()
-        self._writing().put(Job(work, lane, full, True, None, future))
+        self._writing().put(Job(work, lane, full, future=future))
         return future.result()
 
     def post(self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = "") -> None:
@@ -126,6 +129,28 @@ class Store:
             StoreUnavailable: The store is closed.
         """
         self._writing().put(Job(work, lane, full))
+
+    def put_off(self, lane: str, work: Work, *, first: bool = False, last: bool = False) -> bool:
+        """In memory, keep `work` until the store is next asked for anything; in a file it would not survive.
+
+        Whoever reads or writes finds everything done that was put off before.
+
+        Args:
+            lane: What depends on each other: all of it is put off, or none.
+            work: As for `write`; what it returns is lost.
+            first: The lane begins with it.
+            last: The lane ends with it, so that `let_go` may drop it.
+
+        Returns:
+            False when it was not put off, and must be written.
+        """
+        writer = self._writing()
+        return isinstance(writer, Inline) and writer.put_off(lane, work, first=first, last=last)
+
+    def let_go(self, keep: int) -> list[str]:
+        """Drop ended lanes that are still put off, but for the newest `keep`; returns those that are gone."""
+        writer = self._writing()
+        return writer.let_go(keep) if isinstance(writer, Inline) else []
 
     async def flush(self, lane: str | None = None) -> None:
         """Wait until everything queued so far is stored.
@@ -148,7 +173,7 @@ class Store:
             await self._settle()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._reading().put(Job(work, "", False, False, loop, future))
+        self._reading().put(Job(work, "", writes=False, loop=loop, future=future))
         return await future
 
     def read_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -156,16 +181,16 @@ class Store:
         writer = self._writing()
         if not writer.idle:
             settled: Future[None] = Future()
-            writer.put(Job(_nothing, _BARRIER, False, False, None, settled))
+            writer.put(Job(_nothing, _BARRIER, writes=False, future=settled))
             settled.result()
         future: Future[T] = Future()
-        self._reading().put(Job(work, "", False, False, None, future))
+        self._reading().put(Job(work, "", writes=False, future=future))
         return future.result()
 
     async def _settle(self) -> None:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._writing().put(Job(_nothing, _BARRIER, False, False, loop, future))
+        self._writing().put(Job(_nothing, _BARRIER, writes=False, loop=loop, future=future))
         await future
 
     def _start(self) -> Future[None]:

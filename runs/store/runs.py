@@ -33,6 +33,7 @@ from .tables import (
 __all__ = [
     "Parked",
     "admit",
+    "begun",
     "cancel",
     "check_fence",
     "claim",
@@ -92,14 +93,19 @@ def admit(
         (row.thread_id,),
     ).fetchone()
     if ahead is None:
-        held = worker_id is not None and _is_alive(conn, worker_id)
-        admitted = replace(row, status="running", epoch=1, owner=worker_id) if held else replace(row, status="queued")
+        held = _is_alive(conn, worker_id)
+        admitted = begun(row, worker_id) if held else replace(row, status="queued")
     elif on_busy == "enqueue":
         admitted = replace(row, status="pending", after_run_id=ahead[0])
     else:
         raise ThreadBusy(row.thread_id, *_holder(conn, row.thread_id, ahead))
     insert_run(conn, admitted)
     return admitted
+
+
+def begun(row: RunRow, worker_id: str | None) -> RunRow:
+    """A new run as its first worker holds it."""
+    return replace(row, status="running", epoch=1, owner=worker_id)
 
 
 def claim(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) -> int | None:
@@ -321,7 +327,7 @@ def count(conn: sqlite3.Connection) -> dict[StoredStatus, int]:
     return dict(conn.execute("SELECT status, count(*) FROM run GROUP BY status").fetchall())
 
 
-def _is_alive(conn: sqlite3.Connection, worker_id: str) -> bool:
+def _is_alive(conn: sqlite3.Connection, worker_id: str | None) -> bool:
     return conn.execute("SELECT 1 FROM worker WHERE worker_id=?", (worker_id,)).fetchone() is not None
 
 

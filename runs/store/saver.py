@@ -115,7 +115,8 @@ class StoreSaver(BaseCheckpointSaver[int]):
             StoreError: It could not be stored, or writes posted before could not.
         """
         key, work = self._put(config, checkpoint, metadata, new_versions)
-        await self._store.write(work, lane=self._lane)
+        if not self._store.put_off(self._lane, work):
+            await self._store.write(work, lane=self._lane)
         return _config(key)
 
     def put(

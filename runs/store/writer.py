@@ -32,6 +32,8 @@ class Job:
     """Jobs of one lane depend on each other: after one failed unheard, the next is not done."""
     full: bool = False
     writes: bool = True
+    beside: bool = False
+    """Does not concern work that was put off."""
     loop: asyncio.AbstractEventLoop | None = None
     future: asyncio.Future[Any] | Future[Any] | None = None
     """Who waits; None for a posted job."""
