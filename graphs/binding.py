@@ -10,9 +10,9 @@ from langchain_core.runnables import Runnable
 
 from ..core.errors import GraphSetupError, PortMismatch, UnknownField, nearest
 from .fields import Fields
-from .findings import Code, Finding, Mistake
+from .findings import Code, Finding, Mistake, is_collecting
 from .nodes import ITEM, Feed
-from .ports import UNTYPED, Port, Signature, narrow_view, signature_of
+from .ports import UNTYPED, Port, Signature, narrow_view, signature_of, untyped_first
 from .subgraphs import Inner, inner_graph
 from .typing_match import accepts_none, fits, is_dynamic, is_schema, members, schema_fields, type_text, without_none
 
@@ -66,12 +66,25 @@ class Binder:
         self.name, self.fields, self.item_type = name, fields, item_type
         inner = inner_graph(action)
         bind = getattr(action, "bind", None)
-        function = action
+        function, early = action, list[Mistake]()
         if inner is None and callable(bind) and not isinstance(action, (type, Runnable)):
-            function = bind(fields.schema, name)
+            function, early = self._bound(bind)
         if inner is None and not callable(function) and not isinstance(function, Runnable):
             raise GraphSetupError(f"Node {name!r} is {action!r}; a function, a callable object or a graph is needed.")
         self.binding = Binding(name, action, function, inner, NOTHING)
+        self.binding.mistakes.extend(early)
+
+    def _bound(self, bind: Callable[[Any, str], Any]) -> tuple[Any, list[Mistake]]:
+        """What a node object makes of itself for this state; while mistakes are collected, its refusal is one."""
+        try:
+            return bind(self.fields.schema, self.name), []
+        except GraphSetupError as error:
+            if not is_collecting():
+                raise
+            field = error.field if isinstance(error, UnknownField) else None
+            code: Code = "unknown_field" if field is not None else "type_mismatch"
+            fix = "Give it a field of the state that it can work with."
+            return _nothing, [Mistake(error, Finding(code, "error", self.name, field, str(error), fix))]
 
     def bind(self, reads: Names, writes: Names, item: str | None = None, view: Any = None) -> Binding:
         """The binding, with its mistakes.
@@ -83,10 +96,14 @@ class Binder:
             view: The schema that the state parameter asks for, where the annotation does not say.
         """
         found = self.binding
+        if found.mistakes:  # the object refused this state, so it has no ports here
+            reads, writes = (), ()
         reads = reads if reads is not None else self._own("reads")
         writes = writes if writes is not None else self._own("writes")
         named: frozenset[str] = frozenset(reads) if isinstance(reads, Mapping) else frozenset()
-        found.signature = self._signature(named)
+        found.signature = self._signature(named | {item} if item else named)
+        if item == "" and not found.signature.ports and (first := untyped_first(found.function)):
+            found.signature = self._signature(named | {first})  # of a node for items, it is no state
         if item is not None:
             self._bind_item(item)
         self._bind_state(reads, view)
@@ -308,6 +325,10 @@ def reads_of(function: Callable[..., Any] | Runnable[Any, Any], fields: Fields, 
     """
     binder = Binder(name, function, fields)
     return binder.bind(None, ())
+
+
+async def _nothing() -> None:
+    """Stands in for a node object that refused its state, so that the rest of the graph can be checked."""
 
 
 def first_error(mistakes: Iterable[Mistake]) -> Exception | None:

@@ -135,6 +135,13 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
     return [parameter for parameter in found if parameter.kind not in variadic]
 
 
+def untyped_first(function: Any) -> str | None:
+    """The name of the first parameter, where it says nothing of its type and is not named for the state."""
+    first = next(iter(_parameters(function)), None) if callable(function) else None
+    plain = first is not None and first.annotation is inspect.Parameter.empty and first.name != "state"
+    return first.name if first is not None and plain else None
+
+
 def _takes_state(
     function: Any,
     parameter: inspect.Parameter,

@@ -33,13 +33,18 @@ def _unknown_fields(graph: Outline, node: NodeOutline) -> Iterator[Finding]:
     known = tuple(graph.fields)
     said = {mistake.field for mistake in graph.mistakes if mistake.node == node.name}
     written = set(node.facts.writes or ()) if _returns_fields(node) else set[str]()
-    read = node.facts.reads if node.inner is None else set[str]()
+    # What a node reads that is sent to comes with the Send.
+    own = node.inner is None and node.name not in sent_to(graph)
+    read = node.facts.reads if own else set[str]()
     for verb, names in (("writes", written), ("reads", read)):
         for name in sorted(names - set(known) - said):
             if verb == "reads" and (name.startswith("_") or _is_attribute(graph, name)):
                 continue
             message = f"Node {node.name!r} {verb} {name!r}, which the state does not have."
             yield Finding("unknown_field", "error", node.name, name, message, nearest(name, known))
+    for name in sorted(node.facts.may_get - set(known) - said if own else ()):
+        message = f"Node {node.name!r} asks for {name!r}, which the state does not have and which is never there."
+        yield Finding("unknown_field", "warning", node.name, name, message, nearest(name, known))
 
 
 def _is_attribute(graph: Outline, name: str) -> bool:
@@ -120,7 +125,7 @@ def _severity(graph: Outline, name: str, sure: bool) -> Severity:
 
 
 def _reads(graph: Outline, reached: set[str]) -> Iterator[tuple[str, str, bool]]:
-    sent = sent_to(graph) if graph.plain else set[str]()  # what such a node reads comes with the Send
+    sent = sent_to(graph)  # what such a node reads comes with the Send
     for node in graph.nodes.values():
         if node.name in reached - sent:
             yield from ((node.name, name, True) for name in sorted(node.reads))

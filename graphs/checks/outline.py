@@ -159,8 +159,20 @@ def _managed(graph: Graph[Any], fed: set[str] | None) -> Outline:
         mistakes=[mistake.finding for mistake in graph.mistakes],
     )
     _add_handlers(found, graph)
+    _part_ways(found)
     found.branches = _branches(graph, found)
     return found
+
+
+def _part_ways(found: Outline) -> None:
+    """A command of a sub-graph may go to a node of the graph around it; for the sub-graph that is an end."""
+    for node in found.nodes.values():
+        if node.facts.leaves:
+            node.goto = node.goto or {END}
+        leaving = [part.facts for part in outline(node.inner).nodes.values() if part.facts.leaves] if node.inner else []
+        for facts in leaving:
+            node.goto |= facts.leads_out
+            node.goto_unknown |= not facts.leads_out
 
 
 def _managed_node(graph: Graph[Any], binding: Binding) -> NodeOutline:
@@ -244,6 +256,7 @@ def _plain(builder: Builder, fed: set[str] | None) -> Outline:
         if not spec.is_error_handler:
             found.nodes[name] = _plain_node(builder, name, spec)
     _add_handlers(found, builder)
+    _part_ways(found)
     found.branches = _branches(builder, found)
     return found
 

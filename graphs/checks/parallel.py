@@ -123,6 +123,8 @@ class _Steps:
         node = self.graph.nodes.get(name)
         if node is not None and len(node.sends) > 1:
             yield set(node.sends)
+        if node is not None:
+            yield from ({self._entered(target) for target in fork if target != END} for fork in node.facts.forks)
 
     def _entered(self, name: str) -> str:
         node = self.graph.nodes.get(name)

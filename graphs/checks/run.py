@@ -37,13 +37,14 @@ def _check(graph: Outline) -> Iterator[Finding]:
             if (finding.code, finding.node, finding.field) not in said:
                 yield finding
     for node in graph.nodes.values():
-        yield from _inner(node)
+        yield from _inner(graph, node)
 
 
-def _inner(node: NodeOutline) -> Iterator[Finding]:
+def _inner(graph: Outline, node: NodeOutline) -> Iterator[Finding]:
     # Graphs that a library builds are not the user's to mend.
     if node.inner is None or node.inner.state_schema.__module__.startswith(_FOREIGN):
         return
     inner = outline(node.inner, node.fed if node.fed is not None else set(node.may_read))
+    inner.policy = graph.policy or inner.policy  # a run has one policy, that of the graph which is run
     for finding in _check(inner):
         yield dataclasses.replace(finding, node="/".join(filter(None, (node.name, finding.node))))

@@ -6,6 +6,7 @@ import collections.abc
 import datetime
 import decimal
 import enum
+import inspect
 import ipaddress
 import pathlib
 import re
@@ -22,7 +23,7 @@ from ...guardrails.policy import Policy
 from ..findings import Finding
 from ..shape import node_tools
 from ..typing_match import is_dict_schema, is_dynamic, members, schema_fields, type_text
-from .outline import NodeOutline, Outline
+from .outline import NodeOutline, Outline, outline
 from .structure import circles
 
 _CALLABLE: Any = vars(collections.abc)["Callable"]
@@ -71,11 +72,17 @@ def _unbounded_judges(graph: Outline) -> Iterator[Finding]:
         graph.nodes,
         lambda name: {after for after in graph.after(name) if (name, after) not in bounded} & graph.nodes.keys(),
     ):
-        judges = [name for name in circle if getattr(graph.nodes[name].action, "judges", False) is True]
+        judges = [name for name in circle if _judges(graph.nodes[name])]
         for name in judges:
             message = f"Judge {name!r} can send work back without end ({' → '.join([*circle, circle[0]])})."
             fix = f"Use add_loop({name!r}, back_to=…, until=…, at_most=…) in place of the edge back."
             yield Finding("unbounded_judge", "error", name, None, message, fix)
+
+
+def _judges(node: NodeOutline) -> bool:
+    if node.inner is not None:
+        return any(_judges(part) for part in outline(node.inner).nodes.values())
+    return getattr(node.action, "judges", False) is True
 
 
 def _unserialisable(graph: Outline) -> Iterator[Finding]:
@@ -98,6 +105,8 @@ def why_not_stored(annotation: Any, seen: frozenset[int] = frozenset()) -> str |
     seen |= {id(annotation)}
     if _CALLABLE in (annotation, get_origin(annotation)) or str(annotation) == "typing.Callable":
         return "a function has no stored form"
+    if inspect.isroutine(annotation):
+        return f"{annotation.__name__} is a function, not a type"
     cls: Any = get_origin(annotation) or annotation
     found = _why_not_class(cls) if isinstance(cls, type) else None
     if found is not None or str(cls) == "typing.Literal":

@@ -33,8 +33,16 @@ class Facts:
     """Keys of the mappings that it returns; None when not all returns are understood."""
     constants: dict[str, Any] = field(default_factory=dict[str, Any])
     """Returned keys whose value is a constant."""
+    may_get: set[str] = field(default_factory=set[str])
+    """Fields that it asks for with `state.get(…)`."""
     goto: set[str] = field(default_factory=set[str])
     goto_unknown: bool = False
+    forks: list[set[str]] = field(default_factory=list[set[str]])
+    """Nodes that one command goes to together."""
+    leaves: bool = False
+    """Whether a command goes to a node of the graph around this one."""
+    leads_out: set[str] = field(default_factory=set[str])
+    """The names of such nodes; empty when they are not known."""
     sends: set[str] = field(default_factory=set[str])
     choices: set[str] | None = None
     """For a router: the names that it returns; None when not all are understood."""
@@ -125,6 +133,8 @@ class _Reader:
                 if node.func.attr in ("get", "model_copy") and _is_name(node.func.value, parameter):
                     understood.add(id(node.func.value))
                     self.result.reads.discard(node.func.attr)
+                    if node.func.attr == "get" and node.args:
+                        self.result.may_get |= self._strings(node.args[0]) or set()
         self.result.reads -= {"get", "model_copy", "model_dump", "keys", "items", "values"}
         uses = (node for node in whole if isinstance(node, ast.Name) and node.id == parameter)
         self.result.reads_more = (
@@ -174,7 +184,29 @@ class _Reader:
         if isinstance(value, ast.Call) and _called(value) == "Command":
             update = next((word.value for word in value.keywords if word.arg == "update"), None)
             return self._keys(update)
-        return None
+        return self._filled(value.id) if isinstance(value, ast.Name) else None
+
+    def _filled(self, name: str) -> set[str] | None:
+        """The keys of a mapping that a variable holds, where all that is done with it is plain."""
+        keys: set[str] = set()
+        plain: set[int] = set()
+        for node in self.nodes:
+            if isinstance(node, ast.Return) and node.value is not None:
+                plain.add(id(node.value))
+            elif isinstance(node, ast.Subscript) and _is_name(node.value, name):
+                found = self._strings(node.slice)
+                if found is None:
+                    return None
+                keys |= found if isinstance(node.ctx, ast.Store) else set()
+                plain.add(id(node.value))
+            elif (given := _assigned(node, name)) is not None:
+                found = self._dict_keys(given) if isinstance(given, ast.Dict) else None
+                if found is None:
+                    return None
+                keys |= found
+                plain.update(id(target) for target in ast.walk(node) if _is_name(target, name))
+        uses = [node for node in [*self.nodes, *_nested(self.tree)] if _is_name(node, name)]
+        return keys if uses and all(id(use) in plain for use in uses) else None
 
     def _dict_keys(self, value: ast.Dict) -> set[str] | None:
         keys: set[str] = set()
@@ -188,10 +220,16 @@ class _Reader:
 
     def _read_goto(self, call: ast.Call) -> None:
         goto = next((word.value for word in call.keywords if word.arg == "goto"), None)
+        outward = any(word.arg == "graph" and not _is_none(word.value) for word in call.keywords)
+        self.result.leaves |= outward
         if goto is None:
             return
         found = self._strings(goto)
-        if found is None:
+        if isinstance(goto, (ast.List, ast.Tuple)) and found and len(found) > 1 and not outward:
+            self.result.forks.append(found)
+        if outward:
+            self.result.leads_out |= found or set()
+        elif found is None:
             self.result.goto_unknown = True
         else:
             self.result.goto |= found
@@ -260,6 +298,19 @@ def _nested(tree: ast.AST) -> list[ast.AST]:
 
 def _is_name(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _assigned(node: ast.AST, name: str) -> ast.expr | None:
+    """What a statement assigns to a variable."""
+    if isinstance(node, ast.Assign) and any(_is_name(target, name) for target in node.targets):
+        return node.value
+    if isinstance(node, (ast.AnnAssign, ast.AugAssign)) and _is_name(node.target, name):
+        return node.value
+    return None
 
 
 def _is_get(node: ast.AST, parameter: str) -> bool:

@@ -105,7 +105,7 @@ def _ending(graph: Outline) -> set[str]:
         grown = False
         for name in graph.nodes.keys() - ending:
             must = graph.statics(name) & known
-            if must <= ending and all(option & ending or not option & known for option in graph.options(name)):
+            if must <= ending and all(option & ending or option - known for option in graph.options(name)):
                 ending.add(name)
                 grown = True
     return ending
@@ -146,7 +146,8 @@ def _in_order(start: str, group: set[str], follow: dict[str, set[str]]) -> list[
 
 def _edges_and_gotos(graph: Outline) -> Iterator[Finding]:
     for node in graph.nodes.values():
-        goes = node.goto or node.goto_unknown
+        # What a sub-graph's commands do out here happens in place of what would follow it.
+        goes = node.inner is None and not node.facts.leaves and (node.goto or node.goto_unknown)
         branches = [branch for branch in graph.branches if branch.source == node.name]
         statics = graph.statics(node.name)
         if not goes or not (statics or branches):
