@@ -305,7 +305,10 @@ class Runner:
 
         def read(conn: Connection) -> tuple[RunRow, list[ApprovalRow]]:
             row = runs.get(conn, run_id)
-            return row, approvals.inbox(conn, run_id=run_id) if row.status == "waiting" else []
+            if row.status != "waiting":
+                return row, []
+            runs.verify(conn, run_id)  # a question that vanished would be waited for without end
+            return row, approvals.inbox(conn, run_id=run_id)
 
         row, waiting = await self._store.read(read)
         target = self._target(row)
