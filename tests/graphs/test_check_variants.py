@@ -236,7 +236,7 @@ def test_a_judge_inside_a_sub_graph_needs_a_bound_around_it() -> None:
 
 def test_a_function_that_stands_where_a_type_should_is_named() -> None:
     fields: Any = {"question": str, "lock": threading.Lock}  # before Python 3.13 Lock is a function
-    schema: Any = TypedDict("Locked", fields)  # type: ignore[operator]  # pyright: ignore[reportGeneralTypeIssues]
+    schema: Any = TypedDict("Locked", fields)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     graph: Any = StateGraph(schema)
     graph.add_node("n", lambda state: {"question": "x"})
     graph.add_edge(START, "n")
