@@ -32,6 +32,7 @@ from .events import Event, EventKind, row_of
 from .inputs import first_input
 from .interrupts import questions_of, resume_value
 from .parking import approval_row
+from .private import CHECKPOINTER, STRICT_RESUME
 from .reason import reason_of
 from .scope import RunScope
 from .show import NodeShow
@@ -47,10 +48,6 @@ _News = tuple[EventKind, dict[str, Any]]
 
 RUN_KEY = "collegium_run_id"
 """Key of the run id in a checkpoint's metadata."""
-
-# Private names of LangGraph 1.2, kept in this one module; tests/runs/test_private_names.py fails when they change.
-_CHECKPOINTER = "__pregel_checkpointer"
-_STRICT_RESUME = "__pregel_strict_resume"
 
 End = Literal["done", "waiting", "failed", "cancelled", "drained", "fenced", "idle", "again"]
 """How an advance ended. idle: nothing to do. again: an answer arrived while the run was parking."""
@@ -155,8 +152,8 @@ class Lease:
         self._config: dict[str, Any] = {
             "configurable": {
                 "thread_id": row.thread_id,
-                _CHECKPOINTER: self._saver,
-                _STRICT_RESUME: True,
+                CHECKPOINTER: self._saver,
+                STRICT_RESUME: True,
             },
             "metadata": {RUN_KEY: row.run_id},
             "recursion_limit": scope.budget.steps,

@@ -8,6 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ..core.errors import CollegiumError
 from .engine import Engine
+from .private import CHECKPOINTER
 from .store import RunRow, runs
 from .target import Target
 
@@ -19,7 +20,7 @@ async def values_of(engine: Engine, row: RunRow, target: Target) -> dict[str, An
     then the values are those of the checkpoint, so that a run which failed by them can be looked at.
     """
     saver = engine.reader(row, target)
-    config: Any = {"configurable": {"thread_id": row.thread_id, "__pregel_checkpointer": saver}}
+    config: Any = {"configurable": {"thread_id": row.thread_id, CHECKPOINTER: saver}}
     try:
         snapshot = await target.compiled.aget_state(config)
     except CollegiumError:
