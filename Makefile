@@ -36,7 +36,7 @@ format: $(VENV)/installed-dev
 # Pins what was tested, for every platform and for Python 3.11 and newer. Needs uv.
 constraints:
 	uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra all --group dev \
-		--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml \
+		--no-annotate --no-header pyproject.toml \
 		--output-file constraints.txt
 
 clean:

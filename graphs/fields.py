@@ -130,6 +130,7 @@ class Fields(Mapping[str, Field]):
         except ValidationError as error:
             raise InvalidWrite(node, name, show(value), explain(error, name)) from error
         except (ValueError, TypeError, NotImplementedError) as error:
+            # A reducer refuses a value; `add_messages` raises the last for what is no message.
             raise InvalidWrite(node, name, show(value), str(error)) from error
 
     def _checked(self, field: Field, value: Any, read: ReadChannel | None) -> Any:
