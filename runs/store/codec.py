@@ -18,11 +18,14 @@ RowT = TypeVar("RowT")
 SqlValue = str | int | float | bytes | None
 
 _JSON = frozenset(
-    {"usage", "metadata", "budget", "payload", "allowed", "schema", "decision", "args", "result"} | {"data", "graphs"}
+    {"usage", "metadata", "budget", "payload", "allowed", "schema", "decision", "args", "result"}
+    | {"data", "graphs", "tags", "reuse", "tip"}
 )
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-_TIMES = frozenset({"created_at", "updated_at", "finished_at", "expires_at", "decided_at", "at", "beat_at"})
+_TIMES = frozenset(
+    {"created_at", "updated_at", "finished_at", "expires_at", "decided_at", "at", "beat_at", "pruned_at"}
+)
 
 
 def stamp(moment: datetime) -> str:

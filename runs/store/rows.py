@@ -54,6 +54,21 @@ class RunRow:
     links: int = 0
     """How many approvals and effects the run has; with `chain` it shows that none vanished."""
     chain: str = ""
+    tags: tuple[str, ...] = ()
+    forked_at: str | None = None
+    """The step of the parent run that this one goes on from, as its history names it."""
+    parent_checkpoint_id: str | None = None
+    """The parent's checkpoint at that step."""
+    reuse: dict[str, Any] | None = None
+    """Recorded effects that stand in for calls of this run, as `effects.Reuse` writes it."""
+    timeout_s: float | None = None
+    """Seconds that the run may be at work; what it waits does not count."""
+    worked_s: float = 0.0
+    """Seconds that it has been at work, up to its last rest."""
+    tip: dict[str, Any] | None = None
+    """What a run at rest must still have of its checkpoints."""
+    pruned_at: datetime | None = None
+    """When its state and events were removed; its approvals and effects stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +114,8 @@ class EffectRow:
     result: dict[str, Any] | None = None
     attempt: int = 1
     link: int = 0
+    source: str | None = None
+    """Key of the recorded effect that this one stands for, where none was made anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...core.errors import StoreUnavailable
+from .codec import checksum
 from .problems import translate
 
 APPLICATION_ID = 0x434F4C47
@@ -85,6 +86,7 @@ def migrate(connection: sqlite3.Connection, name: str, steps: list[tuple[int, st
     newest = steps[-1][0]
     if _version(connection, name, newest) == newest:
         return
+    connection.create_function("checksum", -1, checksum, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Read again inside the transaction: another process may have been quicker.
