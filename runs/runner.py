@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
-from functools import partial
 from sqlite3 import Connection
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from langgraph.runtime import RunControl
-
 from ..core.clock import Clock, SystemClock
-from ..core.errors import CorruptState, UnknownRun, UnknownTarget
 from ..core.ids import IdSource, new_id
-from ..core.messages import Usage
 from ..core.settings import DEFAULT_DB, database_url
 from ..guardrails.policy import Policy
-from .advance import Outcome, advance
+from .advance import Outcome
 from .answers import checked
 from .budget import Budget
 from .decisions import Approval, Decision, decision_to_json
 from .engine import Engine, Services
 from .events import LIVE_ONLY, Event
-from .heart import Heart
 from .parking import approval_of
+from .reading import Reader
 from .registry import Registry
 from .run import AT_REST, Run, RunStatus
-from .scope import lane_of, run_of
-from .store import ApprovalRow, RunRow, Store, approvals, effects, events, runs, workers
+from .scope import lane_of
+from .store import RunRow, Store, approvals, effects, events, runs
 from .target import AnyGraph, Target
-from .values import values_of
 from .watch import Watch, arriving
-
-log = logging.getLogger(__name__)
+from .worker import ANONYMOUS, Worker
 
 MEMORY = "sqlite://:memory:"
 
 HOME = DEFAULT_DB.parent.name
 """The project's own folder, made where it is missing; any other folder must be there."""
-
-ANONYMOUS = "th"
-"""Prefix of the ids of threads that nobody named, so that nobody goes on with them."""
-
-FORGET_EVERY = 256
-"""In memory: so many finished runs on anonymous threads are kept at least, twice as many at most."""
 
 
 class Runner:
@@ -96,8 +80,7 @@ class Runner:
         """
         self._owns_store = not isinstance(url, Store)
         self._store = url if isinstance(url, Store) else Store(url if url == MEMORY else database_url(url))
-        self._serve, self._lease_s, self._poll_s = serve, lease_s, poll_s
-        self._slots = slots
+        self._poll_s = poll_s
         self._engine = Engine(
             store=self._store,
             registry=Registry(graphs),
@@ -109,17 +92,8 @@ class Runner:
             model=model,
             context=context,
         )
-        self._tasks: dict[str, asyncio.Task[Outcome]] = {}
-        self._controls: dict[str, RunControl] = {}
-        self._mine: set[str] = set()
-        self._unmoved: dict[str, float] = {}
-        """Runs that may be held here without being moved, and when (in the loop's time) they are queued anew."""
-        self._damaged: set[str] = set()
-        """Runs that cannot be read; they are not tried again by themselves."""
-        self._heart: Heart | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._room: asyncio.Semaphore | None = None
-        self._finished = 0
+        self._worker = Worker(self._engine, serve=serve, slots=slots, lease_s=lease_s, poll_s=poll_s)
+        self._reader = Reader(self._engine, self)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -144,12 +118,7 @@ class Runner:
         if self._store.path is not None and self._store.path.parent.name == HOME:
             self._store.path.parent.mkdir(parents=True, exist_ok=True)
         await self._store.open()
-        await self._register()
-        if self._store.path is None:
-            return
-        self._heart = Heart(self._store, self._engine, self._lease_s, asyncio.get_running_loop(), self._declared_dead)
-        self._heart.start()
-        self._pump = asyncio.create_task(self._keep_pumping(), name="collegium-pump")
+        await self._worker.open()
 
     async def close(self, *, drain_s: float = 5.0) -> None:
         """Let runs come to the end of their present step, put them back into the queue, close the store.
@@ -157,22 +126,9 @@ class Runner:
         Args:
             drain_s: Seconds given to the steps at work; then they are cancelled and repeated at resume.
         """
-        if self._pump:
-            self._pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._pump
-            self._pump = None
-        for control in self._controls.values():
-            control.request_drain()
-        await self._settle_tasks(drain_s)
-        if self._heart:
-            await asyncio.to_thread(self._heart.stop)
-            self._heart = None
-        if self._store.is_open:
-            now = self._engine.clock.now()
-            await self._store.write(lambda conn: workers.leave(conn, self._engine.worker_id, now))
-            if self._owns_store:
-                await self._store.close()
+        await self._worker.close(drain_s)
+        if self._owns_store and self._store.is_open:
+            await self._store.close()
 
     def add(self, graph: AnyGraph, *, changed: bool = False) -> None:
         """Let it run another graph; with `changed`, compile one anew that was added to since."""
@@ -228,10 +184,10 @@ class Runner:
         )
         self._engine.services[row.run_id] = Services(model, policy, context)
         stored = await self._admit(row, on_busy, alone=thread_id is None)
-        self._mine.add(row.run_id)
+        self._worker.adopt(row.run_id)
         if stored.status != "pending":
-            self._spawn(row.run_id, stored if stored.status == "running" else None)
-        return self._view(stored, known, None)
+            self._worker.spawn(row.run_id, stored if stored.status == "running" else None)
+        return self._reader.view(stored, known, None)
 
     async def _admit(self, row: RunRow, on_busy: Literal["reject", "enqueue"], *, alone: bool) -> RunRow:
         worker_id = self._engine.worker_id
@@ -245,7 +201,7 @@ class Runner:
         try:
             return await self._store.write(admit, full=True)
         except asyncio.CancelledError:  # the job is not taken back: it may be stored, and held by this worker
-            self._unmoved[row.run_id] = 0.0
+            self._worker.give_back(row.run_id)
             raise
 
     async def resume(self, run_id: str) -> Run[Any]:
@@ -258,15 +214,14 @@ class Runner:
             ThreadBusy: It had failed, and its thread has another unfinished run.
             GraphChanged: Its graph has another shape than it was started with.
         """
-        now = await self._sweep()
+        now = await self._worker.sweep()
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
         self._engine.registry.of(row)
         if row.status == "failed":
             await self._store.write(lambda conn: runs.reopen(conn, run_id, now=now), full=True)
-        self._mine.add(run_id)
-        self._damaged.discard(run_id)
+        self._worker.adopt(run_id)
         if row.status in ("queued", "failed"):
-            self._spawn(run_id)
+            self._worker.spawn(run_id)
         return await self.get(run_id)
 
     async def cancel(self, run_id: str, reason: str = "") -> Run[Any]:
@@ -288,11 +243,8 @@ class Runner:
 
         if await self._store.write(cancel, full=True):
             self._engine.announce(event)
-        if task := self._tasks.get(run_id):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await self._take_up()
+        await self._worker.stop(run_id)
+        await self._worker.take_up()
         return await self.get(run_id)
 
     async def get(self, run_id: str) -> Run[Any]:
@@ -302,18 +254,7 @@ class Runner:
             UnknownRun: There is no such run.
             CorruptState: A record of it is damaged.
         """
-
-        def read(conn: Connection) -> tuple[RunRow, list[ApprovalRow]]:
-            row = runs.get(conn, run_id)
-            if row.status != "waiting":
-                return row, []
-            runs.verify(conn, run_id)  # a question that vanished would be waited for without end
-            return row, approvals.inbox(conn, run_id=run_id)
-
-        row, waiting = await self._store.read(read)
-        target = self._target(row)
-        values = None if target is None else await values_of(self._engine, row, target)
-        return self._view(row, target, values, [approval_of(one) for one in waiting])
+        return await self._reader.get(run_id)
 
     async def runs(
         self,
@@ -336,7 +277,7 @@ class Runner:
         rows = await self._store.read(
             lambda conn: runs.listing(conn, status=status, thread_id=thread_id, graph=graph, before=before, limit=limit)
         )
-        return [self._view(row, None, None) for row in rows]
+        return [self._reader.view(row, None, None) for row in rows]
 
     async def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run[Any]:
         """The run once it is done, failed, cancelled or waiting for a person, whoever works on it.
@@ -347,15 +288,15 @@ class Runner:
         """
         async with asyncio.timeout(timeout_s):
             while True:
-                if task := self._tasks.get(run_id):
+                if task := self._worker.at_work(run_id):
                     await asyncio.wait([task])
                     outcome = Outcome("fenced") if task.cancelled() else task.result()
                     if outcome.row is not None and outcome.values is not None:
-                        return self._view(outcome.row, self._target(outcome.row), outcome.values)
+                        return self._reader.view(outcome.row, self._reader.target(outcome.row), outcome.values)
                 run = await self.get(run_id)
                 if run.status in AT_REST:
                     return run
-                if run_id not in self._tasks:
+                if self._worker.at_work(run_id) is None:
                     await asyncio.sleep(min(self._poll_s, 0.1))
 
     async def events(self, run_id: str, *, after: int = 0) -> AsyncIterator[Event]:
@@ -408,7 +349,7 @@ class Runner:
         """
         row = await self._store.read(lambda conn: approvals.get(conn, approval_id))
         run = await self._store.read(lambda conn: runs.get(conn, row.run_id))
-        target = self._target(run)
+        target = self._reader.target(run)
         if row.state == "pending":
             if target:
                 self._engine.registry.of(run)
@@ -423,132 +364,13 @@ class Runner:
 
     async def _after_answer(self, run_id: str, target: Target | None) -> Run[Any]:
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
-        if row.status == "queued" and target is not None and not await self._served_elsewhere(row.graph):
-            self._mine.add(run_id)
-            self._spawn(run_id)
+        if row.status == "queued" and target is not None and not await self._worker.served_elsewhere(row.graph):
+            self._worker.adopt(run_id)
+            self._worker.spawn(run_id)
             return await self.wait(run_id)
         return await self.get(run_id)
 
-    async def _served_elsewhere(self, graph: str) -> bool:
-        await self._sweep()
-        alive = await self._store.read(workers.listing)
-        others = [w for w in alive if w.worker_id != self._engine.worker_id]
-        return not self._serve and any(w.serving and graph in w.graphs for w in others)
-
-    async def _sweep(self) -> datetime:
-        """Free the runs of dead workers; in memory there is one worker, without a heart, that lives with its store."""
-        now = self._engine.clock.now()
-        if self._store.path is not None:
-            await self._store.write(lambda conn: workers.sweep(conn, now, self._lease_s))
-        return now
-
-    # -- work ---------------------------------------------------------------------------------
-
-    def _spawn(self, run_id: str, claimed: RunRow | None = None) -> None:
-        if run_id in self._tasks:
-            return
-        task = asyncio.create_task(self._work(run_id, claimed), name=f"collegium-{run_id}")
-        self._tasks[run_id] = task
-        task.add_done_callback(lambda done: self._done(run_id, done))
-
-    async def _work(self, run_id: str, claimed: RunRow | None) -> Outcome:
-        room = self._room
-        if room is None:
-            room = self._room = asyncio.Semaphore(self._slots)
-        async with room:
-            control = self._controls[run_id] = RunControl()
-            outcome = await advance(self._engine, run_id, control, claimed=claimed)
-            if outcome.cause is not None:
-                self._engine.causes[run_id] = outcome.cause
-        if outcome.end in ("done", "cancelled"):
-            self._engine.services.pop(run_id, None)
-            self._mine.discard(run_id)
-        if self._store.path is None:
-            await self._forget()
-        if outcome.next_run_id is not None:
-            self._mine.add(outcome.next_run_id)
-            self._spawn(outcome.next_run_id)
-        return outcome
-
-    async def _forget(self) -> None:
-        """In memory, drop the oldest finished runs that stand alone, so that a long-lived process does not grow."""
-        self._finished += 1
-        if self._finished % FORGET_EVERY == 0:
-            gone = [run_of(lane) for lane in self._store.let_go(FORGET_EVERY)]
-            gone += await self._store.write(lambda conn: runs.forget(conn, ANONYMOUS, keep=FORGET_EVERY), beside=True)
-            for run_id in gone:
-                self._engine.forget(run_id)
-
-    def _done(self, run_id: str, task: asyncio.Task[Outcome]) -> None:
-        self._tasks.pop(run_id, None)
-        self._controls.pop(run_id, None)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        log.debug("run %s could not be advanced: %s", run_id, error)
-        if isinstance(error, CorruptState):
-            self._damaged.add(run_id)
-        # As long as others would wait before they take it from a worker that says nothing.
-        self._unmoved[run_id] = asyncio.get_running_loop().time() + self._lease_s
-
-    async def _keep_pumping(self) -> None:
-        while True:
-            try:
-                await self._take_up()
-            except Exception:  # the pump outlives whatever the store does; callers hear of it themselves
-                log.warning("could not look for work in %s", self._store.name, exc_info=True)
-            await asyncio.sleep(self._poll_s)
-
-    async def _take_up(self) -> None:
-        """Begin to work on queued runs that nobody works on."""
-        await self._let_go()
-        graphs = self._engine.registry.fingerprints
-        if not graphs:
-            return
-        among = None if self._serve else set(self._mine)
-        for row in await self._store.read(lambda conn: runs.claimable(conn, graphs=graphs, among=among)):
-            if row.run_id not in self._damaged:
-                self._spawn(row.run_id)
-        now = self._engine.clock.now()
-        if self._store.path is not None and await self._store.read(lambda conn: approvals.any_due(conn, now)):
-            await self._store.write(lambda conn: approvals.expire_due(conn, now), full=True)
-
-    async def _let_go(self) -> None:
-        """Queue anew what this worker holds and does not move, as the store failed it or a start was given up."""
-        worker_id, now = self._engine.worker_id, self._engine.clock.now()
-        for run_id, due in list(self._unmoved.items()):
-            if run_id in self._tasks or asyncio.get_running_loop().time() < due:
-                continue
-            with suppress(UnknownRun, CorruptState):
-                await self._store.write(partial(runs.let_go, run_id=run_id, worker_id=worker_id, now=now))
-            self._unmoved.pop(run_id, None)
-
-    async def _register(self) -> None:
-        engine, now = self._engine, self._engine.clock.now()
-        names = tuple(engine.registry.names)
-        row = workers.this_worker(engine.worker_id, now, graphs=names, serving=self._serve)
-
-        def register(conn: Connection) -> None:
-            workers.sweep(conn, now, self._lease_s)
-            workers.register(conn, row)
-
-        await self._store.write(register)
-
-    async def _declared_dead(self) -> None:
-        """Others took this worker for dead: drop everything, go on under a new id."""
-        await self._settle_tasks(0)
-        self._engine.worker_id = self._engine.ids("wk")
-        await self._register()
-
-    async def _settle_tasks(self, drain_s: float) -> None:
-        tasks = list(self._tasks.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=drain_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    # -- views --------------------------------------------------------------------------------
+    # -- inside -------------------------------------------------------------------------------
 
     def _new_row(self, known: Target, input: Any, thread_id: str, model: object | None, **given: Any) -> RunRow:
         now = self._engine.clock.now()
@@ -566,39 +388,9 @@ class Runner:
             **given,
         )
 
-    def _target(self, row: RunRow) -> Target | None:
-        try:
-            return self._engine.registry.named(row.graph)
-        except UnknownTarget:
-            return None
-
-    def _view(
-        self,
-        row: RunRow,
-        target: Target | None,
-        values: Mapping[str, Any] | None,
-        waiting: Sequence[Approval] = (),
-    ) -> Run[Any]:
-        return Run(
-            run_id=row.run_id,
-            thread_id=row.thread_id,
-            graph=row.graph,
-            status=row.status,
-            state=target.view(values) if target is not None and values is not None else None,
-            approvals=tuple(waiting),
-            usage=Usage(**row.usage),
-            model=row.model,
-            error=row.error,
-            created_at=row.created_at,
-            finished_at=row.finished_at,
-            metadata=row.metadata,
-            host=self,
-            cause=self._engine.causes.get(row.run_id),
-        )
-
     async def _at_rest(self, run_id: str) -> bool:
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
-        return row.status in AT_REST and run_id not in self._tasks
+        return row.status in AT_REST and self._worker.at_work(run_id) is None
 
 
 def _spec(model: object | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 
 from collegium.graphs import END, START, Graph, State, keep
-from collegium.runs import MEMORY, Runner, runner
+from collegium.runs import MEMORY, Runner, worker
 
 
 class Count(State):
@@ -68,7 +68,7 @@ async def test_another_run_on_the_thread_of_a_run_that_is_over_goes_on_from_it()
 async def test_old_runs_are_forgotten_whether_they_were_written_or_not(
     monkeypatch: pytest.MonkeyPatch, ask_after_each: bool
 ) -> None:
-    monkeypatch.setattr(runner, "FORGET_EVERY", 3)
+    monkeypatch.setattr(worker, "FORGET_EVERY", 3)
     graph = counting()
     async with Runner(MEMORY) as memory:
         made: list[str] = []

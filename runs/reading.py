@@ -1,0 +1,76 @@
+"""Runs as their callers see them, read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from sqlite3 import Connection
+from typing import Any
+
+from ..core.errors import UnknownTarget
+from ..core.messages import Usage
+from .decisions import Approval
+from .engine import Engine
+from .parking import approval_of
+from .run import Run, RunHost
+from .store import ApprovalRow, RunRow, approvals, runs
+from .target import Target
+from .values import values_of
+
+
+class Reader:
+    """Makes views of stored runs, typed where their graph is known."""
+
+    def __init__(self, engine: Engine, host: RunHost) -> None:
+        self._engine, self._host = engine, host
+
+    async def get(self, run_id: str) -> Run[Any]:
+        """The run as it stands.
+
+        Raises:
+            UnknownRun: There is no such run.
+            CorruptState: A record of it is damaged.
+        """
+
+        def read(conn: Connection) -> tuple[RunRow, list[ApprovalRow]]:
+            row = runs.get(conn, run_id)
+            if row.status != "waiting":
+                return row, []
+            runs.verify(conn, run_id)  # a question that vanished would be waited for without end
+            return row, approvals.inbox(conn, run_id=run_id)
+
+        row, waiting = await self._engine.store.read(read)
+        target = self.target(row)
+        values = None if target is None else await values_of(self._engine, row, target)
+        return self.view(row, target, values, [approval_of(one) for one in waiting])
+
+    def target(self, row: RunRow) -> Target | None:
+        """The graph of a stored run, where it is known here."""
+        try:
+            return self._engine.registry.named(row.graph)
+        except UnknownTarget:
+            return None
+
+    def view(
+        self,
+        row: RunRow,
+        target: Target | None,
+        values: Mapping[str, Any] | None,
+        waiting: Sequence[Approval] = (),
+    ) -> Run[Any]:
+        """A run from its record and its values."""
+        return Run(
+            run_id=row.run_id,
+            thread_id=row.thread_id,
+            graph=row.graph,
+            status=row.status,
+            state=target.view(values) if target is not None and values is not None else None,
+            approvals=tuple(waiting),
+            usage=Usage(**row.usage),
+            model=row.model,
+            error=row.error,
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            metadata=row.metadata,
+            host=self._host,
+            cause=self._engine.causes.get(row.run_id),
+        )
