@@ -27,8 +27,7 @@ from langgraph.types import Command, interrupt
 
 from . import marks, sink
 from .children import Child, fork
-from .person import THINKS_S
-from .worker import line_reader, speaker
+from .worker import THINKS_S, line_reader, speaker
 
 UNIFORM_S = 0.4
 PATIENCE_S = 0.8

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal, cast
 
-from collegium.runs.store import approvals, checkpoints, effects, runs
+from collegium.runs.store import approvals, checkpoints, effects, runs, workers
 from collegium.runs.store.writer import Writer
 
 _PLACES: tuple[tuple[ModuleType, str, str], ...] = (
@@ -30,11 +30,18 @@ _PLACES: tuple[tuple[ModuleType, str, str], ...] = (
     (runs, "finish", "finish"),
 )
 
+_AT_START = (workers, "register", "recovery")
+"""A worker registers once, in the transaction that frees the runs of workers that are gone."""
+
 POINTS: tuple[str, ...] = (
     *(f"{point}.{when}" for _, _, point in _PLACES for when in ("before", "inside", "after")),
     "effect.before",
     "effect.after",
 )
+"""Those that a worker at work passes."""
+
+ANY = "any"
+"""Stands for every point, those of the start included."""
 
 BASELINE_POINTS = ("effect.before", "effect.after", "writes.before", "writes.after", "put.before", "put.after")
 
@@ -72,10 +79,15 @@ def arm(aim: Aim | None, say: Callable[[str], None]) -> None:
     _aim, _say, _seen = aim, say, 0
 
 
+def passed() -> int:
+    """How often points that fit the aim were passed since it was chosen."""
+    return _seen
+
+
 def passing(point: str) -> None:
     """Say that the process is at a point."""
     global _seen
-    if _aim is None or _aim.point != point:
+    if _aim is None or _aim.point not in (point, ANY):
         return
     with _lock:
         _seen += 1
@@ -89,7 +101,7 @@ def passing(point: str) -> None:
 def install() -> None:
     """Put the points into the present process's copy of Collegium."""
     done = threading.local()
-    for module, name, point in _PLACES:
+    for module, name, point in (*_PLACES, _AT_START):
         setattr(module, name, _marked(getattr(module, name), point, done))
     commit = Writer._commit  # pyright: ignore[reportPrivateUsage]  # the moment after a commit has no public door
 

@@ -27,7 +27,6 @@ from collegium.runs.decisions import Decision
 from . import sink
 from .worker import Setup
 
-THINKS_S = 0.15
 LOOKS_S = 0.02
 
 
@@ -59,8 +58,8 @@ async def _look(runner: Runner, setup: Setup, log: TextIO, taken: dict[str, asyn
 
 async def _answer(runner: Runner, setup: Setup, approval: Approval, log: TextIO) -> None:
     moods = Random(f"{setup.seed}/{approval.kind}/{json.dumps(approval.payload.get('args'), sort_keys=True)}")
-    await asyncio.sleep(moods.uniform(0, THINKS_S))
-    decision = _decision(approval, moods, setup.folder / "sink.jsonl")
+    await asyncio.sleep(moods.uniform(0, setup.thinks_s))
+    decision = _decision(approval, moods, setup)
     said = {"approval_id": approval.id, "run_id": approval.run_id, "word": decision.word}
     said["effect"] = str(approval.payload.get("key", ""))
     _write(log, {"intends": True, **said})
@@ -74,10 +73,10 @@ async def _answer(runner: Runner, setup: Setup, approval: Approval, log: TextIO)
         _write(log, {"recorded": True, **said})
 
 
-def _decision(approval: Approval, moods: Random, world: Path) -> Decision:
+def _decision(approval: Approval, moods: Random, setup: Setup) -> Decision:
     if approval.kind == "in_doubt":
-        return _judged(str(approval.payload["key"]), moods, world)
-    chance = moods.random()
+        return _judged(str(approval.payload["key"]), moods, setup.folder / "sink.jsonl")
+    chance = moods.random() if setup.moody else 1.0
     if chance < 0.04:
         return Reject("not this one", by="ada")
     if chance < 0.08:

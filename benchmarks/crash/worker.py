@@ -17,6 +17,8 @@ from . import marks, workload
 
 Say = Callable[[str], None]
 
+THINKS_S = 0.15
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -26,6 +28,10 @@ class Setup:
     sink_port: int
     seed: int
     lease_s: float
+    thinks_s: float = THINKS_S
+    """The person thinks no longer about an answer."""
+    moody: bool = True
+    """The person now and then edits, rejects or answers by hand; else approves."""
 
     @property
     def url(self) -> str:
@@ -38,9 +44,10 @@ def speaker(news: int) -> Say:
     return lambda line: (os.write(news, f"{line}\n".encode()), None)[1]
 
 
-def run(setup: Setup, commands: int, news: int) -> None:
-    """Be a worker until told to stop, or killed."""
+def run(setup: Setup, aim: marks.Aim | None, commands: int, news: int) -> None:
+    """Be a worker until told to stop, or killed; an aim may lie before it is ready."""
     marks.install()
+    marks.arm(aim, speaker(news))
     asyncio.run(_work(setup, commands, speaker(news)))
 
 
@@ -54,6 +61,8 @@ async def _work(setup: Setup, commands: int, say: Say) -> None:
         while (line := await lines.readline()) and (words := line.decode().split()) != ["stop"]:
             if words[0] == "arm":
                 marks.arm(marks.aim_of(words), say)
+            elif words[0] == "count":
+                say(f"passed {marks.passed()}")
             else:
                 task = asyncio.create_task(_start(runner, words[1], say))
                 started.add(task)

@@ -1,4 +1,4 @@
-"""The short form of the crash benchmark: sixty kills, and the checker's own eyes."""
+"""The short forms of the crash benchmark, at random and at every point, and the checker's own eyes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def kill_workers(folder: Path, kills: int, seed: int) -> dict[str, Any]:
+def kill_workers(folder: Path, *options: str, seed: int) -> dict[str, Any]:
     """The benchmark's report, with the checker's verdict."""
-    command = [sys.executable, "-m", "benchmarks.crash", "--kills", str(kills), "--seed", str(seed)]
+    command = [sys.executable, "-m", "benchmarks.crash", *options, "--seed", str(seed)]
     done = subprocess.run(
         [*command, "--folder", str(folder), "--json", str(folder / "report.json")],
         cwd=ROOT,
@@ -35,12 +35,22 @@ def kill_workers(folder: Path, kills: int, seed: int) -> dict[str, Any]:
 
 
 def test_sixty_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
-    report = kill_workers(tmp_path, kills=60, seed=7)
+    report = kill_workers(tmp_path, "--kills", "60", seed=7)
 
     assert report["verdict"]["faults"] == {}, f"seed {report['seed']}: see the benchmark"
     assert report["figures"]["kills"] >= 60
     assert report["verdict"]["accepted"] > 0
     assert report["verdict"]["done"] > 0
+
+
+def test_kills_spread_over_every_point_of_a_run_and_of_its_recovery_lose_nothing(tmp_path: Path) -> None:
+    report = kill_workers(tmp_path, "--systematic", "--cases", "48", seed=11)
+
+    assert report["verdict"]["faults"] == {}, f"seed {report['seed']}: see the benchmark"
+    assert report["pass"]["points"] > 100
+    assert len(report["pass"]["killed_at"]) >= 12
+    assert {"retry.before", "retry.inside", "retry.after"} <= set(report["pass"]["again_at"])
+    assert report["verdict"]["done"] >= 48
 
 
 Plant = Callable[[Path, sqlite3.Connection], object]
@@ -94,7 +104,7 @@ PLANTS: list[tuple[str, Plant]] = [
 def test_the_checker_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
     trial = tmp_path / "trial"
     trial.mkdir()
-    assert kill_workers(trial, kills=6, seed=3)["verdict"]["faults"] == {}
+    assert kill_workers(trial, "--kills", "6", seed=3)["verdict"]["faults"] == {}
     found: dict[str, list[str]] = {}
 
     for number, (kind, plant) in enumerate(PLANTS):
