@@ -32,8 +32,11 @@
     │   └── JournalMismatch        a recorded effect differs from the one asked for
     ├── BackendError               a model server did not give a usable answer
     │   ├── BackendUnavailable     nothing answers at the address, or the key is refused
+    │   │   └── CircuitOpen        it failed so often in a row that it is left alone for a while
     │   ├── BackendTimeout         the deadline passed
     │   ├── BackendRejected        the server refused the request (4xx)
+    │   │   └── PromptTooLong      prompt and answer do not fit into the model's window
+    │   ├── UnsupportedParameter   the provider does not take a decoding setting (names it)
     │   ├── InvalidOutput          the answer does not fit the schema asked for
     │   ├── OutputTruncated        the answer was cut at a limit
     │   ├── OutputRefused          the model declined to answer
@@ -439,6 +442,9 @@ class BackendError(CollegiumError):
 
     code = "backend"
 
+    requests: int = 0
+    """How many requests were sent for the call, all tries, repairs and forms together."""
+
     def __init__(self, model: str, problem: str) -> None:
         super().__init__(model, problem)
         self.model, self.problem = model, problem
@@ -453,6 +459,17 @@ class BackendUnavailable(BackendError):
     code = "backend_unavailable"
 
 
+class CircuitOpen(BackendUnavailable):
+    """The server failed so often in a row that it is left alone for a while; nothing was sent."""
+
+    code = "circuit_open"
+
+    def __init__(self, model: str, failures: int, retry_in_s: float, last: str) -> None:
+        Exception.__init__(self, model, failures, retry_in_s, last)
+        self.model, self.failures, self.retry_in_s, self.last = model, failures, retry_in_s, last
+        self.problem = f"its server failed {failures} times in a row and is asked again in {retry_in_s:.1f} s: {last}"
+
+
 class BackendTimeout(BackendError):
     """The deadline for an answer passed."""
 
@@ -463,6 +480,35 @@ class BackendRejected(BackendError):
     """The server refused the request."""
 
     code = "backend_rejected"
+
+
+class PromptTooLong(BackendRejected):
+    """Prompt and answer do not fit into the model's window."""
+
+    code = "prompt_too_long"
+
+    def __init__(self, model: str, tokens: int | None, window: int | None, said: str = "") -> None:
+        Exception.__init__(self, model, tokens, window, said)
+        self.model, self.tokens, self.window, self.said = model, tokens, window, said
+        size = f"The prompt has {tokens} tokens" if tokens else "The prompt is too long"
+        room = f" and the model's window {window}" if window else ""
+        told = f" ({said})" if said else ""
+        self.problem = f"{size}{room}{told}. Send less, or take a model with a larger window."
+
+
+class UnsupportedParameter(BackendError):
+    """The provider, or this model of it, does not take a decoding setting."""
+
+    code = "unsupported_parameter"
+    exit_status = 2
+
+    def __init__(self, model: str, parameter: str, taken: Sequence[str]) -> None:
+        Exception.__init__(self, model, parameter, taken)
+        self.model, self.parameter, self.taken = model, parameter, tuple(taken)
+        self.problem = (
+            f"{parameter!r} is not taken here. Taken are: {', '.join(taken) or 'none'}. "
+            "Leave it out, or put a field of the server's own into `extra`."
+        )
 
 
 class InvalidOutput(BackendError):

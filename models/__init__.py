@@ -1,6 +1,7 @@
 """Models: one Protocol, the providers' table, structured output, probing, and a small embedded model."""
 
 from .base import (
+    Behaviour,
     Capabilities,
     Completion,
     FinishReason,
@@ -8,38 +9,46 @@ from .base import (
     Model,
     Params,
     ReasoningDelta,
+    ReasoningEffort,
     Rung,
     StreamEvent,
     TextDelta,
+    TokenLogprob,
     ToolChoice,
 )
 from .catalogue import Weights, catalogue, installed
+from .compatible.limits import Limits
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
-from .resolving import close_shared, model, shared_model
+from .resolving import close_shared, limit_server, model, shared_model
 from .servers import Server, list_servers
 from .specs import Spec, parse_spec
 
 __all__ = [
     "PROFILES",
+    "Behaviour",
     "Capabilities",
     "Completion",
     "FinishReason",
     "Level",
+    "Limits",
     "Model",
     "Params",
     "Profile",
     "ReasoningDelta",
+    "ReasoningEffort",
     "Rung",
     "Server",
     "Spec",
     "StreamEvent",
     "TextDelta",
+    "TokenLogprob",
     "ToolChoice",
     "Weights",
     "catalogue",
     "close_shared",
     "installed",
+    "limit_server",
     "list_servers",
     "model",
     "parse_spec",

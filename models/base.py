@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
 
 from ..core.messages import Message, ToolCall, ToolSpec, Usage
+from .decoding import Params, ReasoningEffort
+
+__all__ = [
+    "Behaviour",
+    "Capabilities",
+    "Completion",
+    "FinishReason",
+    "Level",
+    "Model",
+    "OutputT",
+    "Params",
+    "ReasoningDelta",
+    "ReasoningEffort",
+    "Rung",
+    "StreamEvent",
+    "TextDelta",
+    "TokenLogprob",
+    "ToolChoice",
+]
 
 OutputT = TypeVar("OutputT")
 
@@ -20,16 +39,34 @@ Rung = Literal["json_schema", "tool", "json_object", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
-class Params:
-    """How to decode. None leaves a setting to the server."""
+class Behaviour:
+    """What a server was seen to do with a model. None: not measured, or it could not be told."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Fields of the server's own, sent as they are."""
+    version: str = ""
+    """Of the server, where it says."""
+    schema_enforced: bool | None = None
+    """Whether an answer keeps to its schema against what the prompt asks for."""
+    schema_with_tools: bool | None = None
+    """Whether tools are still called in a request that also has a schema."""
+    tool_required: bool | None = None
+    """Whether `required` is obeyed where a tool is of no use."""
+    tool_named: bool | None = None
+    """Whether the one tool that is named is called, and no other."""
+    parallel_calls: bool | None = None
+    """Whether one turn can hold two calls."""
+    stream_tools: bool | None = None
+    """Whether calls come through whole when they are streamed."""
+    reasoning_field: str | None = None
+    """Where reasoning was found: a field of the message, or `tags` in its text."""
+    window_reported: int | None = None
+    """Tokens, as the server says."""
+    window_found: int | None = None
+    """Tokens of a longer prompt that the server counted: where it cuts in silence."""
+    logprobs: bool | None = None
+    seed: bool | None = None
+    """Whether one seed gives the same text twice at temperature 1, and another one another."""
+    tokenizer: bool | None = None
+    """Whether it counts the tokens of a text without answering it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +80,18 @@ class Capabilities:
     """Whether the server parses the model's tool calls."""
     context_tokens: int | None = None
     """The window of one request, prompt and answer together."""
+    behaviour: Behaviour = Behaviour()
+    """What the full probe (`collegium models probe`) saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the answer and how likely the model took it to be."""
+
+    token: str
+    logprob: float
+    others: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens in its place, with their log-probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +109,10 @@ class Completion(Generic[OutputT]):
     reasoning: str | None = None
     rung: Rung | None = None
     """Which rung of the structured-output ladder gave `output`."""
+    requests: int = 1
+    """How many requests it took, all tries, repairs and forms together."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """One for each token, where `Params.logprobs` asked for them."""
 
     def message(self) -> Message:
         """The answer as the next assistant turn of the conversation."""

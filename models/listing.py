@@ -12,7 +12,7 @@ from ._json import as_list, as_object
 
 _PASSING = frozenset({"created", "permission", "loaded_at", "expires_at", "ttl", "state"})
 """Fields of an entry that change without the model changing."""
-_WINDOWS = ("max_model_len", "max_context_length", "context_length", "context_window")
+_WINDOWS = ("max_model_len", "max_input_tokens", "max_context_length", "context_length", "context_window")
 _MOST = 1000
 
 

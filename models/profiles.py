@@ -7,14 +7,16 @@ use, never at import.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .base import Rung
+from .decoding import BASIC, CLASSIC, COMPATIBLE, HOSTED, LLAMA, MESSAGES, NOT_WHILE_REASONING, OPEN, Names
 
-Transport = Literal["aiohttp", "sdk", "embedded", "scripted", "missing"]
-"""aiohttp: our own client. sdk: the openai SDK. missing: named here, not there yet."""
+Transport = Literal["aiohttp", "sdk", "anthropic", "ollama", "embedded", "scripted"]
+"""aiohttp: our own client. sdk: the openai SDK. anthropic: its SDK. ollama: its own API through our client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,24 @@ class Profile:
     listing: str | None = "/models"
     health: str | None = None
     """Path from the root of the server that answers 200 when it is ready."""
+    version: str | None = None
+    """Path from the root that tells the server's version."""
+    tokenizer: str | None = None
+    """Path from the root that turns a text into tokens."""
+    embeddings: str | None = "/embeddings"
+    """Path that makes vectors, where the server is started (or billed) for that."""
     structured: Rung = "json_schema"
     tools: bool = True
+    tool_choice: bool = True
+    """Whether `tool_choice` is read; else the offered tools are narrowed instead."""
+    schema_with_tools: bool = True
+    """Whether tools stay callable beside a schema in one request."""
     reasoning: tuple[str, ...] = ("reasoning", "reasoning_content")
     """Fields of a message that carry reasoning, in the order they are tried."""
-    max_tokens_field: str = "max_tokens"
+    decoding: Names = field(default_factory=lambda: OPEN)
+    """Which decoding settings it takes, and what it calls them."""
+    reasoning_models: str | None = None
+    """Names (a regular expression) of models that take no sampling settings while they reason."""
     max_tokens: int | None = None
     """Limit of an answer when the caller sets none."""
     hosted: bool = False
@@ -50,6 +65,17 @@ class Profile:
     probed: bool = False
     """Whether `capabilities()` measures the model behind it on first use."""
 
+    def settings(self, model: str) -> Names:
+        """The decoding settings that a model of this provider takes."""
+        if self.reasoning_models and re.match(self.reasoning_models, model):
+            return {name: wire for name, wire in self.decoding.items() if name not in NOT_WHILE_REASONING}
+        return self.decoding
+
+
+_REASONING = r"(.*/)?(o\d|gpt-5)(?!.*chat)"
+_LMSTUDIO = {**CLASSIC, "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
+_OLLAMA = {**{name: LLAMA[name] for name in LLAMA if name != "logprobs"}, "max_tokens": "num_predict"}
+_TGI = {name: COMPATIBLE[name] for name in COMPATIBLE if name != "reasoning_effort"}
 
 _ROWS = (
     Profile(
@@ -57,7 +83,8 @@ _ROWS = (
         "sdk",
         address_env=("OPENAI_BASE_URL",),
         key_env=("OPENAI_API_KEY",),
-        max_tokens_field="max_completion_tokens",
+        decoding=HOSTED,
+        reasoning_models=_REASONING,
         hosted=True,
     ),
     Profile(
@@ -66,10 +93,21 @@ _ROWS = (
         address_env=("AZURE_OPENAI_ENDPOINT",),
         key_env=("AZURE_OPENAI_API_KEY",),
         listing=None,
-        max_tokens_field="max_completion_tokens",
+        decoding=HOSTED,
+        reasoning_models=_REASONING,
         hosted=True,
     ),
-    Profile("anthropic", "missing", key_env=("ANTHROPIC_API_KEY",), hosted=True),
+    Profile(
+        "anthropic",
+        "anthropic",
+        address_env=("ANTHROPIC_BASE_URL",),
+        key_env=("ANTHROPIC_API_KEY",),
+        tokenizer="/v1/messages/count_tokens",
+        embeddings=None,
+        decoding=MESSAGES,
+        max_tokens=8192,
+        hosted=True,
+    ),
     Profile(
         "vllm",
         address="http://127.0.0.1:8000/v1",
@@ -78,8 +116,11 @@ _ROWS = (
         owned_by=("vllm",),
         health="/health",
         probed=True,
+        version="/version",
+        tokenizer="/tokenize",
     ),
     Profile(
+        "ollama",
         "ollama",
         address="http://127.0.0.1:11434/v1",
         address_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
@@ -87,6 +128,10 @@ _ROWS = (
         owned_by=("library",),
         health="/api/version",
         probed=True,
+        version="/api/version",
+        tool_choice=False,
+        schema_with_tools=False,
+        decoding=_OLLAMA,
     ),
     Profile(
         "llamacpp",
@@ -98,6 +143,9 @@ _ROWS = (
         health="/health",
         reasoning=("reasoning_content", "reasoning"),
         probed=True,
+        version="/props",
+        tokenizer="/tokenize",
+        decoding=LLAMA,
     ),
     Profile(
         "lmstudio",
@@ -106,6 +154,7 @@ _ROWS = (
         key_env=("LMSTUDIO_API_KEY", "LM_API_TOKEN"),
         reasoning=("reasoning_content", "reasoning"),
         probed=True,
+        decoding=_LMSTUDIO,
     ),
     Profile(
         "tgi",
@@ -115,6 +164,10 @@ _ROWS = (
         health="/health",
         structured="tool",
         probed=True,
+        version="/info",
+        tokenizer="/tokenize",
+        embeddings=None,
+        decoding=_TGI,
     ),
     Profile(
         "llamafile",
@@ -124,6 +177,8 @@ _ROWS = (
         health="/health",
         reasoning=("reasoning_content", "reasoning"),
         probed=True,
+        tokenizer="/tokenize",
+        decoding=LLAMA,
     ),
     Profile(
         "jan",
@@ -132,6 +187,7 @@ _ROWS = (
         key_env=("JAN_API_KEY",),
         placeholder_key="jan",
         probed=True,
+        decoding=LLAMA,
     ),
     Profile(
         "gpt4all",
@@ -140,6 +196,8 @@ _ROWS = (
         structured="prompt",
         tools=False,
         probed=True,
+        embeddings=None,
+        decoding=BASIC,
     ),
     Profile(
         "litgpt",
@@ -152,13 +210,25 @@ _ROWS = (
         structured="prompt",
         tools=False,
         probed=True,
+        embeddings=None,
+        decoding=BASIC,
     ),
     Profile(
         "openai-compatible",
         address_env=("OPENAI_COMPATIBLE_BASE_URL", "OPENAI_BASE_URL"),
         key_env=("OPENAI_COMPATIBLE_API_KEY", "OPENAI_API_KEY"),
     ),
-    Profile("embedded", "embedded", health="/health", tools=False, max_tokens=1024, probed=True),
+    Profile(
+        "embedded",
+        "embedded",
+        health="/health",
+        version="/props",
+        tokenizer="/tokenize",
+        tools=False,
+        decoding=LLAMA,
+        max_tokens=1024,
+        probed=True,
+    ),
     Profile("scripted", "scripted"),
 )
 

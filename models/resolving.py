@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.context import current_run
-from ..core.errors import BackendUnavailable, UnknownModel, nearest
+from ..core.errors import BackendUnavailable, InvalidInput, UnknownModel, nearest
 from ..core.settings import model_spec
 from .backend import Backend, Call
 from .base import Capabilities, Completion, Model, StreamEvent
 from .catalogue import Weights, catalogue, entry
+from .compatible.limits import LIMITS, Limits
+from .profiles import PROFILES
 from .specs import Spec, address_of, parse_spec
 
 if TYPE_CHECKING:
     import openai
 
     from .compatible.backend import CompatibleModel
+    from .compatible.transport import Transport
 
 DEFAULT_WEIGHTS = "smollm2"
 """What `embedded` means without a name."""
@@ -28,6 +31,7 @@ def model(
     *,
     client: openai.AsyncOpenAI | None = None,
     capabilities: Capabilities | None = None,
+    limits: Limits | None = None,
 ) -> Model:
     """The model that a spec names; no connection is made before it is used.
 
@@ -36,17 +40,18 @@ def model(
             the run it belongs to, else `COLLEGIUM_MODEL`, else `embedded`.
         client: An `openai.AsyncOpenAI` (or Azure) to send requests through.
         capabilities: What the model can do, in place of the declared or measured.
+        limits: How often a request is tried, how long is waited, how much of an answer is believed.
 
     Raises:
-        UnknownModel: The spec cannot be read, or names a provider that is not there yet.
+        UnknownModel: The spec cannot be read, or can only be handed over as an object.
     """
     if spec is None:
         return RunModel()
     if not isinstance(spec, str):
         return spec
     parsed = parse_spec(spec)
-    _refuse_missing(parsed)
-    return NamedModel(parsed, client=client, capabilities=capabilities)
+    _refuse_scripted(parsed)
+    return NamedModel(parsed, client=client, capabilities=capabilities, limits=limits)
 
 
 class _Handle(Backend):
@@ -96,14 +101,20 @@ class NamedModel(_Handle):
         *,
         client: openai.AsyncOpenAI | None = None,
         capabilities: Capabilities | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._parsed, self._client, self._capabilities = spec, client, capabilities
+        self._parsed, self._client, self._capabilities, self._limits = spec, client, capabilities, limits
         self._made: CompatibleModel | None = None
 
     @property
     def spec(self) -> str:
         """What names this model."""
         return str(self._parsed)
+
+    @property
+    def place(self) -> str:
+        """Where the model is: its server's address, or the file of its weights."""
+        return self._model().place
 
     async def probe(self) -> Capabilities:
         """Measure afresh what the model can do, and remember it.
@@ -120,7 +131,7 @@ class NamedModel(_Handle):
 
     def _model(self) -> CompatibleModel:
         if self._made is None:
-            self._made = _make(self._parsed, self._client, self._capabilities)
+            self._made = _make(self._parsed, self._client, self._capabilities, self._limits or LIMITS)
         return self._made
 
 
@@ -168,38 +179,81 @@ async def close_shared() -> None:
         await shared.aclose()
 
 
-def _refuse_missing(spec: Spec) -> None:
-    transport = spec.profile.transport
-    if transport == "missing":
-        raise UnknownModel(
-            str(spec),
-            f"the provider {spec.provider!r} is not there yet. Its models can be reached through a server that "
-            f"speaks chat completions: openai-compatible:{spec.model or 'NAME'}@URL.",
-        )
-    if transport == "scripted":
+def limit_server(
+    spec: str,
+    *,
+    concurrency: int | None = None,
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
+) -> None:
+    """Limit what this process asks of a server; all runs and all models there share it.
+
+    What goes beyond waits its turn, or is refused where its turn lies past the deadline of the call.
+
+    Args:
+        spec: Any model of the server.
+        concurrency: Requests open at once.
+        requests_per_minute: In any 60 seconds.
+        tokens_per_minute: Prompt and answer together, guessed before and corrected after; in any 60 seconds.
+
+    Raises:
+        UnknownModel: The spec cannot be read.
+        InvalidInput: A limit is below 1.
+    """
+    from .compatible.gates import gate_of
+
+    limits = {
+        "concurrency": concurrency,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+    }
+    for name, value in limits.items():
+        if value is not None and value < 1:
+            raise InvalidInput(name, f"{value!r} is not at least 1; leave it out for no limit.")
+    gate_of(NamedModel(parse_spec(spec)).place).limit(**limits)
+
+
+def _refuse_scripted(spec: Spec) -> None:
+    if spec.profile.transport == "scripted":
         raise UnknownModel(
             str(spec),
             "a scripted model is handed over as an object: model=collegium.testing.ScriptedModel([...]).",
         )
 
 
-def _make(spec: Spec, client: openai.AsyncOpenAI | None, capabilities: Capabilities | None) -> CompatibleModel:
+def _make(
+    spec: Spec, client: openai.AsyncOpenAI | None, capabilities: Capabilities | None, limits: Limits
+) -> CompatibleModel:
     from .compatible.backend import CompatibleModel  # aiohttp loads here, at the first call
 
     if spec.provider == "embedded":
-        return _make_embedded(spec, capabilities)
+        return _make_embedded(spec, capabilities, limits)
     if client is not None or spec.profile.transport == "sdk":
         from .compatible.sdk import SdkTransport
 
-        sdk = SdkTransport(spec, client)
-        return CompatibleModel(str(spec), spec.model, spec.profile, sdk, capabilities=capabilities)
+        sdk = SdkTransport(spec, client, limits)
+        own_api = spec.profile.transport in ("anthropic", "ollama")  # which an OpenAI client does not speak
+        profile = PROFILES["openai-compatible"] if own_api else spec.profile
+        return CompatibleModel(str(spec), spec.model, profile, sdk, capabilities=capabilities, limits=limits)
+    transport = _transport(spec, limits)
+    return CompatibleModel(str(spec), spec.model, spec.profile, transport, capabilities=capabilities, limits=limits)
+
+
+def _transport(spec: Spec, limits: Limits) -> Transport:
+    if spec.profile.transport == "anthropic":
+        from .anthropic.transport import AnthropicTransport
+
+        return AnthropicTransport(spec)
+    if spec.profile.transport == "ollama":
+        from .ollama.transport import OllamaTransport
+
+        return OllamaTransport(str(spec), address_of(spec), spec.model)
     from .compatible.transport import AiohttpTransport
 
-    transport = AiohttpTransport(str(spec), address_of(spec), spec.profile)
-    return CompatibleModel(str(spec), spec.model, spec.profile, transport, capabilities=capabilities)
+    return AiohttpTransport(str(spec), address_of(spec), spec.profile, limits=limits)
 
 
-def _make_embedded(spec: Spec, capabilities: Capabilities | None) -> CompatibleModel:
+def _make_embedded(spec: Spec, capabilities: Capabilities | None, limits: Limits) -> CompatibleModel:
     from .compatible.backend import CompatibleModel
     from .embedded.process import shared_server
     from .embedded.transport import EmbeddedTransport
@@ -211,7 +265,7 @@ def _make_embedded(spec: Spec, capabilities: Capabilities | None) -> CompatibleM
         capabilities = Capabilities(weights.level, tools=False, context_tokens=window)
     transport = EmbeddedTransport(str(spec), shared_server(path, str(spec), window))
     name = weights.name if weights else path.stem
-    return CompatibleModel(str(spec), name, spec.profile, transport, capabilities=capabilities)
+    return CompatibleModel(str(spec), name, spec.profile, transport, capabilities=capabilities, limits=limits)
 
 
 def _weights(spec: Spec) -> Weights | None:

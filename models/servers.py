@@ -29,7 +29,7 @@ class Server:
 
 async def list_servers() -> list[Server]:
     """The local servers that answer on their default (or configured) addresses, with their models."""
-    rows = [row for row in PROFILES.values() if row.transport == "aiohttp" and not row.hosted and row.address]
+    rows = [row for row in PROFILES.values() if row.transport in ("aiohttp", "ollama") and row.address]
     looks = [_look(row, url) for row in rows for url in _addresses(row)]
     found = [server for server in await asyncio.gather(*looks) if server]
     chosen: dict[str, Server] = {}

@@ -44,7 +44,7 @@ def parse_spec(text: str) -> Spec:
     name, url = _split_address(rest)
     if url is not None:
         url = base_address(text, url)
-    if not name and PROFILES[provider].transport in ("aiohttp", "sdk"):
+    if not name and PROFILES[provider].transport not in ("embedded", "scripted"):
         raise UnknownModel(
             text,
             f"the model's name is missing: write {provider}:NAME. `collegium models list` shows some.",

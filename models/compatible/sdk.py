@@ -16,7 +16,7 @@ import openai
 from ...core.errors import BackendError, BackendUnavailable
 from ..specs import Spec
 from .failures import Rejection, Transient, failure_of
-from .limits import LIMITS
+from .limits import LIMITS, Limits
 from .transport import Body, Opened, PerLoop
 
 
@@ -26,10 +26,11 @@ class SdkTransport:
     Args:
         spec: What names the model; its provider chooses the client.
         client: A client of the user's own; it is used as it is, but for retries, and never closed here.
+        limits: How large an answer may be.
     """
 
-    def __init__(self, spec: Spec, client: openai.AsyncOpenAI | None = None) -> None:
-        self._model = str(spec)
+    def __init__(self, spec: Spec, client: openai.AsyncOpenAI | None = None, limits: Limits = LIMITS) -> None:
+        self._model, self._limits = str(spec), limits
         self._spec = spec
         self._given = client.with_options(max_retries=0) if client else None
         self._clients = PerLoop(self._client)
@@ -47,9 +48,9 @@ class SdkTransport:
             async for part in opened.chunks:
                 parts.append(part)
                 size += len(part)
-                if size > LIMITS.body_bytes:
+                if size > self._limits.body_bytes:
                     raise BackendUnavailable(
-                        self._model, f"the server's answer is larger than {LIMITS.body_bytes} bytes."
+                        self._model, f"the server's answer is larger than {self._limits.body_bytes} bytes."
                     )
             return Body(b"".join(parts), opened.events)
 
@@ -75,6 +76,14 @@ class SdkTransport:
         except openai.APIError as error:
             raise self._failure(error) from error
         return raw.content
+
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """Nothing: what lies beside the API is not reached through the SDK.
+
+        Raises:
+            BackendUnavailable: Always.
+        """
+        raise BackendUnavailable(self._model, f"{path} is not reached through the SDK.")
 
     async def aclose(self) -> None:
         """Close the client of the present event loop."""

@@ -43,6 +43,10 @@ class EmbeddedTransport:
         """The answer at a path."""
         return await (await self._ready()).get(path)
 
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """The answer at a path from the root of the server."""
+        return await (await self._ready()).ask(path, body)
+
     async def aclose(self) -> None:
         """Close the connections of this event loop and end the server; the next use starts it again."""
         if self._inner:

@@ -69,12 +69,11 @@ def code(*names: str | None) -> str:
 
 def provider_row(profile: Profile) -> str:
     """One row of the table of providers."""
-    if profile.transport in ("missing", "scripted"):
-        how = {"missing": "not there yet", "scripted": "a `ScriptedModel` handed over as an object"}
-        return f"| `{profile.provider}` | {how[profile.transport]} | | {code(*profile.key_env)} | | |"
+    if profile.transport == "scripted":
+        return f"| `{profile.provider}` | a `ScriptedModel` handed over as an object | | | | |"
     address = code(profile.address) if profile.address else "beside this process"
-    if profile.transport == "sdk":
-        address = "the openai SDK's"
+    if profile.transport in ("sdk", "anthropic"):
+        address = f"the {'openai' if profile.transport == 'sdk' else 'anthropic'} SDK's"
     elif profile.address is None and profile.address_env:
         address = "none: give one"
     others = code(*(f":{port}" for port in profile.more_ports))

@@ -302,9 +302,9 @@ async def test_the_default_model_is_the_one_of_the_run_then_of_the_environment(
         monkeypatch.setenv("COLLEGIUM_MODEL", f"vllm:m@{server.url}")
         assert (await lazy.complete(ASK)).text == "x"
         run = Watcher(watched=False)
-        run.model_spec = model(f"ollama:other@{server.url}")  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+        run.model_spec = model(f"vllm:other@{server.url}")  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
         token = current_run.set(run)
-        assert lazy.spec == f"ollama:other@{server.url}"
+        assert lazy.spec == f"vllm:other@{server.url}"
         await lazy.complete(ASK)
         current_run.reset(token)
     assert [r["model"] for r in server.requests] == ["m", "other"]

@@ -37,7 +37,6 @@ def test_a_spec_is_read_into_its_parts(text: str, parts: Spec) -> None:
         ("vllm:m@ftp://host/", "is not an http address"),
         ("vllm:m@http://me:secret@host:1", "must not carry a password"),
         ("vllm:m@http://host:99999/v1", "is not an address"),
-        ("anthropic:claude", "is not there yet"),
         ("scripted", "ScriptedModel"),
     ],
 )

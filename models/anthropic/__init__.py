@@ -1,0 +1,1 @@
+"""Anthropic's messages, through its own SDK (extra `anthropic`)."""
