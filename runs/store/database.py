@@ -90,7 +90,13 @@ class Store:
                 raise error
 
     async def write(
-        self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "", beside: bool = False
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        full: bool = False,
+        lane: str = "",
+        beside: bool = False,
+        size: int | None = None,
     ) -> T:
         """Run `work` in one transaction that takes the write lock first, and return what it returns.
 
@@ -104,6 +110,8 @@ class Store:
             lane: Jobs that depend on each other share a lane: the error of an earlier `post` of the lane is
                 raised here, and `work` is not run.
             beside: Leave what was put off as it is: `work` does not concern it.
+            size: About how many bytes `work` writes. A small job that need not be `full` is then done in the
+                calling thread where nothing is ahead of it, and `work` must take well under a millisecond.
 
         Raises:
             StoreUnavailable: The store is closed, full, locked for too long, or cannot be written.
@@ -111,7 +119,7 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writing().put(Job(work, lane, full, beside=beside, loop=loop, future=future))
+        self._writing().put(Job(work, lane, full, beside=beside, size=None if full else size, loop=loop, future=future))
         return await future
 
     def write_now(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
@@ -121,14 +129,14 @@ class Store:
         return future.result()
 
     def post(self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = "") -> None:
-        """Queue `work` and return at once; the next `write` of its lane, or `flush`, raises its error.
+        """Store `work` soon and return at once; the next `write` of its lane, or `flush`, raises its error.
 
         Until then nothing more of the lane is stored, so nothing stands without what came before it.
 
         Raises:
             StoreUnavailable: The store is closed.
         """
-        self._writing().put(Job(work, lane, full))
+        self._writing().post(Job(work, lane, full))
 
     def put_off(self, lane: str, work: Work, *, first: bool = False, last: bool = False) -> bool:
         """In memory, keep `work` until the store is next asked for anything; in a file it would not survive.

@@ -61,6 +61,10 @@ class Inline:
         else:
             job.future.set_result(job.result)
 
+    def post(self, job: Job) -> None:
+        """Do a job for which nobody waits."""
+        self.put(job)
+
     def put_off(self, lane: str, work: Work, *, first: bool, last: bool) -> bool:
         """Keep work of a lane for later, all of the lane or none of it; False when it must be done now."""
         with self._lock:

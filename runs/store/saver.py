@@ -114,9 +114,9 @@ class StoreSaver(BaseCheckpointSaver[int]):
             InvalidInput: The state holds a type that could not be read back.
             StoreError: It could not be stored, or writes posted before could not.
         """
-        key, work = self._put(config, checkpoint, metadata, new_versions)
+        key, work, size = self._put(config, checkpoint, metadata, new_versions)
         if not self._store.put_off(self._lane, work):
-            await self._store.write(work, lane=self._lane)
+            await self._store.write(work, lane=self._lane, size=size)
         return _config(key)
 
     def put(
@@ -127,7 +127,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """`aput` for code without an event loop; blocks."""
-        key, work = self._put(config, checkpoint, metadata, new_versions)
+        key, work, _ = self._put(config, checkpoint, metadata, new_versions)
         self._store.write_now(work, lane=self._lane)
         return _config(key)
 
@@ -149,7 +149,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
-    ) -> tuple[Key, Callable[[sqlite3.Connection], None]]:
+    ) -> tuple[Key, Callable[[sqlite3.Connection], None], int]:
         place = _place(config)
         key = Key(str(place["thread_id"]), place.get("checkpoint_ns", ""), checkpoint["id"])
         parent_id = cast("str | None", place.get("checkpoint_id"))
@@ -166,7 +166,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
             self._check_fence(conn)
             checkpoints.put(conn, key, parent_id, run_id, body, blobs)
 
-        return key, work
+        return key, work, len(body) + sum(len(blob.value[1]) for blob in blobs)
 
     def _split(self, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
         """The values that go into the checkpoint itself, and those that get rows."""

@@ -1,4 +1,10 @@
-"""The one thread that writes: takes jobs in order, several in one transaction, and says how each went."""
+"""The one thread that writes: takes jobs in order, several in one transaction, and says how each went.
+
+A small job that nothing is ahead of is done in the thread that brings it: its commit is a copy into the system's page
+cache (0.1 ms), while the way to the writer's thread and back costs as much again. What may wait for the disk or for
+another process stays in the writer's thread: commits that are synced, copying the log back, a lock that is held
+elsewhere, and large values.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +26,23 @@ from .problems import is_busy, is_fatal, translate
 GROUP = 64
 """Most jobs in one transaction: keeps the time that other processes wait for the lock short."""
 
-Done = Callable[[Any, BaseException | None], None]
+SMALL = 65536
+"""Most bytes of a job that is done in the thread that brings it."""
+
+SHARE = 4_000_000
+"""Bytes that such jobs write before one goes to the writer's thread, which copies the log back when it has grown."""
+
+PAGES = 8192
+"""Bytes that a job writes at least: two pages."""
+
+ALONE_S = 0.005
+"""Seconds without a small job of another lane after which one is done in the thread that brings it."""
+
+LOG_PAGES = 1000
+"""Pages in the log from which on it is copied back."""
+
+HELD_S = 0.002
+"""Seconds that a posted job waits for one that it can share a transaction with."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +56,8 @@ class Job:
     writes: bool = True
     beside: bool = False
     """Does not concern work that was put off."""
+    size: int | None = None
+    """About how many bytes it writes; None: it is done in the writer's thread in any case."""
     loop: asyncio.AbstractEventLoop | None = None
     future: asyncio.Future[Any] | Future[Any] | None = None
     """Who waits; None for a posted job."""
@@ -50,8 +74,18 @@ class Writer:
         self._unheard: dict[str, BaseException] = {}
         self._lock = threading.Lock()
         self._unsettled = 0
+        self._held: list[Job] = []
+        self._releasing: asyncio.AbstractEventLoop | None = None
+        self._at_work = threading.Lock()
+        """Held by whoever uses the connection."""
+        self._connection: sqlite3.Connection | None = None
+        self._returned: list[Job] = []
+        """Jobs that could not be done in the thread that brought them; they come before all that is queued."""
+        self._written = 0
+        self._lane, self._brought_at = "", 0.0
         self._closed = False
         self._full = False
+        self._here = False
         self._thread = threading.Thread(target=self._live, name=f"collegium-store {name}", daemon=True)
 
     def start(self) -> Future[None]:
@@ -62,21 +96,42 @@ class Writer:
         return self._opened
 
     def put(self, job: Job) -> None:
-        """Queue a job.
+        """Do a job at once where it is small and nothing is ahead of it, else queue it.
 
         Raises:
             StoreUnavailable: The store is closed.
         """
+        if job.size is not None and self._at_once(job):
+            return
         with self._lock:
-            if self._closed:
-                raise StoreUnavailable(self._name, "the store is closed.")
-            self._unsettled += 1
-            self._jobs.put(job)
+            self._refuse_if_closed()
+            self._release()
+            self._queue(job)
+
+    def post(self, job: Job) -> None:
+        """Keep a job for the next one, or for a moment, so that both share a transaction.
+
+        Raises:
+            StoreUnavailable: The store is closed.
+        """
+        loop = _running_loop()
+        if loop is None or job.full:
+            self.put(job)
+            return
+        with self._lock:
+            self._refuse_if_closed()
+            self._held.append(job)
+            if len(self._held) >= GROUP:
+                self._release()
+            elif self._releasing is not loop:
+                self._releasing = loop
+                loop.call_later(HELD_S, self._release_now)
 
     def stop(self) -> None:
         """Let the thread end when everything queued before is done. Does not wait."""
         with self._lock:
             if not self._closed:
+                self._release()
                 self._closed = True
                 self._jobs.put(None)
 
@@ -88,7 +143,7 @@ class Writer:
     @property
     def idle(self) -> bool:
         """True when every job so far is settled."""
-        return not self._unsettled
+        return not (self._unsettled or self._held)
 
     def unheard(self, lane: str | None = None) -> BaseException | None:
         """Take the error of a posted job that nobody has heard of yet: of one lane, or of any."""
@@ -103,13 +158,42 @@ class Writer:
         except BaseException as error:
             self._refuse(error)
             return
+        self._connection = connection
         self._opened.set_result(None)
         try:
             while jobs := self._take():
-                self._serve(connection, jobs)
-                self._settle(jobs)
+                self._serve_next(connection, jobs)
         finally:
-            connection.close()
+            self._serve_next(connection, [])
+            with self._at_work:
+                self._connection = None
+                connection.close()
+
+    def _serve_next(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+        with self._at_work:
+            jobs, self._returned = [*self._returned, *jobs], []
+            if jobs:
+                self._serve(connection, jobs)
+        self._settle(jobs)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(self._name, "the store is closed.")
+
+    def _queue(self, job: Job) -> None:
+        self._unsettled += 1
+        self._jobs.put(job)
+
+    def _release(self) -> None:
+        for job in self._held:
+            self._queue(job)
+        self._held.clear()
+
+    def _release_now(self) -> None:
+        with self._lock:
+            self._releasing = None
+            if not self._closed:
+                self._release()
 
     def _refuse(self, error: BaseException) -> None:
         """Tell whoever waits that the file could not be opened."""
@@ -137,6 +221,49 @@ class Writer:
                 break
             taken.append(job)
         return taken
+
+    def _at_once(self, job: Job) -> bool:
+        """Do a small job in this thread, after all that is held; False when it has to be queued."""
+        if job.size is None or not self._is_alone(job.lane) or job.size > SMALL:
+            return False
+        if not self._at_work.acquire(blocking=False):
+            return False
+        try:
+            with self._lock:
+                if self._connection is None or self._closed or self._unsettled or self._written >= SHARE:
+                    return False
+                jobs, self._held = [*self._held, job], []
+                self._unsettled += len(jobs)
+            self._commit_here(self._connection, jobs)
+        finally:
+            self._at_work.release()
+        return True
+
+    def _is_alone(self, lane: str) -> bool:
+        """Whether no other lane brought a job just now. Those of several lanes better share transactions."""
+        now = monotonic()
+        alone = lane == self._lane or now - self._brought_at > ALONE_S
+        self._lane, self._brought_at = lane, now
+        return alone
+
+    def _commit_here(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+        """Commit in this thread; where that fails, for whatever reason, the writer's thread tries and tells."""
+        try:
+            self._tune(connection, full=False, here=True)
+            connection.execute("BEGIN IMMEDIATE")
+            self._do_all(connection, jobs)
+        except BaseException as error:
+            _let_go(error)
+            with self._lock:
+                self._returned += jobs
+                self._queue(Job(_nothing, ""))
+            if not isinstance(error, Exception):  # not of the work, but of whoever stops this thread
+                raise
+            return
+        self._written += PAGES + (jobs[-1].size or 0)
+        with self._lock:
+            self._unsettled -= len(jobs)
+        _tell(jobs[-1:])
 
     def _serve(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
         try:
@@ -176,11 +303,15 @@ class Writer:
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
         """All jobs in one transaction, or none."""
-        self._synchronise(connection, any(job.full for job in jobs))
+        self._written = 0
+        self._tune(connection, full=any(job.full for job in jobs), here=False)
         self._begin(connection)
+        self._do_all(connection, jobs)
+
+    def _do_all(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
         try:
             for job in jobs:
-                job.error = self._blocked(job)
+                job.error = job.error or self._blocked(job)
                 if job.error is None:
                     job.result = job.work(connection)
             connection.execute("COMMIT")
@@ -208,12 +339,17 @@ class Writer:
                     raise
                 sleep(0.005)
 
-    def _synchronise(self, connection: sqlite3.Connection, full: bool) -> None:
+    def _tune(self, connection: sqlite3.Connection, *, full: bool, here: bool) -> None:
         # In WAL mode a FULL commit syncs the log, one file, so every NORMAL commit before it too; NORMAL syncs
         # nothing until the log is copied back (sqlite.org/pragma.html#pragma_synchronous, sqlite.org/wal.html).
         if full != self._full:
             connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
             self._full = full
+        # A caller's thread neither waits for the lock nor copies the log back.
+        if here != self._here:
+            connection.execute(f"PRAGMA busy_timeout={0 if here else round(self._busy_s * 1000)}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={0 if here else LOG_PAGES}")
+            self._here = here
 
     def _explain(self, error: BaseException) -> BaseException:
         return translate(error, self._name) if isinstance(error, sqlite3.Error) else error
@@ -231,6 +367,17 @@ class Writer:
         for loop, told in waiting.items():
             if not loop.is_closed():
                 _call_soon(loop, told)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """What a job does that only wakes the thread."""
 
 
 def _let_go(error: BaseException | None) -> None:

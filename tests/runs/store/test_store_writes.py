@@ -254,3 +254,83 @@ async def test_a_write_goes_through_when_the_other_process_lets_go_in_time(tmp_p
 
     assert await waiting == 0
     await store.close()
+
+
+def placed(word: str, places: list[int]) -> Work:
+    def work(conn: sqlite3.Connection) -> None:
+        places.append(threading.get_ident())
+        note(word)(conn)
+
+    return work
+
+
+async def test_a_small_write_that_nothing_is_ahead_of_is_done_in_the_calling_thread(on_disk: Store) -> None:
+    places: list[int] = []
+    on_disk.post(placed("posted", places), lane="a")
+    await on_disk.write(placed("small", places), lane="a", size=100)
+    await on_disk.write(placed("large", places), lane="a", size=1_000_000)
+    await on_disk.write(placed("synced", places), lane="a", size=100, full=True)
+
+    here = threading.get_ident()
+    assert [place == here for place in places] == [True, True, False, False]
+    assert await on_disk.read(notes) == ["posted", "small", "large", "synced"]
+
+
+async def test_a_small_write_waits_for_another_process_in_the_writers_thread(on_disk: Store) -> None:
+    places: list[int] = []
+    other = sqlite3.connect(str(on_disk.path), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    on_disk.post(placed("first", places), lane="a")
+    writing = asyncio.create_task(on_disk.write(placed("second", places), lane="a", size=100))
+    await asyncio.sleep(0)  # the writing has begun, and this loop goes on although the lock is held
+    on_disk.post(placed("third", places), lane="a")
+
+    assert places == []
+    other.execute("COMMIT")
+    other.close()
+    await writing
+    assert await on_disk.read(notes) == ["first", "second", "third"]
+    assert threading.get_ident() not in places
+
+
+async def test_a_small_write_that_fails_leaves_nothing_and_keeps_what_was_posted_before(on_disk: Store) -> None:
+    on_disk.post(note("posted"), lane="a")
+    with pytest.raises(UnknownRun):
+        await on_disk.write(refuse, lane="a", size=100)
+    await on_disk.write(note("next"), lane="a", size=100)
+
+    assert await on_disk.read(notes) == ["posted", "next"]
+
+
+async def test_a_small_write_hears_of_the_failed_post_before_it(on_disk: Store) -> None:
+    on_disk.post(refuse, lane="a")
+    with pytest.raises(UnknownRun):
+        await on_disk.write(note("behind"), lane="a", size=100)
+    await on_disk.write(note("another lane"), lane="b", size=100)
+
+    assert await on_disk.read(notes) == ["another lane"]
+
+
+async def test_small_writes_of_several_lanes_share_the_writers_thread(on_disk: Store) -> None:
+    places: list[int] = []
+    await asyncio.gather(*(on_disk.write(placed(f"{i}", places), lane=f"lane {i}", size=100) for i in range(20)))
+
+    assert places.count(threading.get_ident()) <= 1
+    assert len(await on_disk.read(notes)) == 20
+
+
+async def test_a_post_is_stored_although_nothing_follows_it(on_disk: Store) -> None:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    on_disk.post(lambda _: void(loop.call_soon_threadsafe(done.set)))
+
+    await asyncio.wait_for(done.wait(), 30)
+
+
+async def test_the_log_is_copied_back_although_only_small_writes_come(on_disk: Store) -> None:
+    wide = "x" * 60_000
+    for number in range(200):
+        await on_disk.write(note(f"{number}{wide}"), lane="a", size=60_000)
+
+    assert on_disk.path is not None
+    log = on_disk.path.with_name(f"{on_disk.path.name}-wal")
+    assert log.stat().st_size < 100 * 60_000
