@@ -405,6 +405,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         context: Any = None,
         policy: Policy | None = None,
         budget: Budget | None = None,
+        timeout_s: float | None = None,
     ) -> Run[StateT]:
         """Run to the end, or to the first question to a person, with a store in memory.
 
@@ -416,6 +417,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             context: The user's own object for tools and nodes.
             policy: Decides about tool calls; default the graph's.
             budget: Limits of the run.
+            timeout_s: Seconds that it may be at work, without what it waits for people; then it fails.
 
         Raises:
             InvalidInput: The input does not fit the state.
@@ -432,6 +434,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             context=context,
             policy=policy,
             budget=budget,
+            timeout_s=timeout_s,
         )
 
     def run_sync(self, input: StateT | Mapping[str, Any], **options: Any) -> Run[StateT]:

@@ -28,6 +28,7 @@ async def run_graph(
     context: Any,
     policy: Policy | None,
     budget: Budget | None,
+    timeout_s: float | None,
 ) -> Run[StateT]:
     """Runs `graph` until it ends, or until a question that no approver answers.
 
@@ -37,7 +38,14 @@ async def run_graph(
     """
     runner = await memory_of(graph)
     started = await runner.start(
-        graph, input, thread_id=thread_id, budget=budget, model=model, context=context, policy=policy
+        graph,
+        input,
+        thread_id=thread_id,
+        budget=budget,
+        timeout_s=timeout_s,
+        model=model,
+        context=context,
+        policy=policy,
     )
     run = await started.wait()
     while approver is not None and run.status == "waiting":

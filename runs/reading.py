@@ -40,7 +40,7 @@ class Reader:
 
         row, waiting = await self._engine.store.read(read)
         target = self.target(row)
-        values = None if target is None else await values_of(self._engine, row, target)
+        values = None if target is None or row.pruned_at else await values_of(self._engine, row, target)
         return self.view(row, target, values, [approval_of(one) for one in waiting])
 
     def target(self, row: RunRow) -> Target | None:
@@ -70,7 +70,11 @@ class Reader:
             error=row.error,
             created_at=row.created_at,
             finished_at=row.finished_at,
+            tags=row.tags,
             metadata=row.metadata,
+            timeout_s=row.timeout_s,
+            worked_s=row.worked_s,
+            pruned_at=row.pruned_at,
             host=self._host,
             cause=self._engine.causes.get(row.run_id),
         )

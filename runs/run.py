@@ -66,7 +66,14 @@ class Run(Generic[StateT]):
     """What went wrong, or why the run was cancelled, in one line."""
     created_at: datetime | None = None
     finished_at: datetime | None = None
+    tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    timeout_s: float | None = None
+    """Seconds that it may be at work; None is no limit."""
+    worked_s: float = 0.0
+    """Seconds that it has been at work up to its last rest, since it was started or last resumed after a failure."""
+    pruned_at: datetime | None = None
+    """When its state and events were removed; None while they are there."""
     host: RunHost | None = field(default=None, repr=False, compare=False)
     cause: BaseException | None = field(default=None, repr=False, compare=False)
     """The exception behind `error`, in the process in which it happened."""

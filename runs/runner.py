@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from sqlite3 import Connection
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from ..core.clock import Clock, SystemClock
 from ..core.ids import IdSource, new_id
 from ..core.settings import DEFAULT_DB, database_url
 from ..guardrails.policy import Policy
+from .admission import OnBusy, checked_metadata, checked_on_busy, checked_tags, checked_timeout, wanted_metadata
 from .advance import Outcome
 from .answers import checked
 from .budget import Budget
@@ -143,8 +145,10 @@ class Runner:
         *,
         thread_id: str | None = None,
         budget: Budget | None = None,
-        on_busy: Literal["reject", "enqueue"] = "reject",
+        on_busy: OnBusy = "reject",
+        tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
         model: object | None = None,
         policy: Policy | None = None,
         context: object | None = None,
@@ -159,7 +163,11 @@ class Runner:
             thread_id: The conversation that the run belongs to; a new one by default.
             budget: Its limits.
             on_busy: What to do while the thread has an unfinished run.
-            metadata: JSON values to find the run by.
+            tags: Words to find the run by: at most 50, of up to 200 characters.
+            metadata: JSON values that are kept with the run, at most 16,384 characters in all; text, numbers and
+                truth values are found by `runs`.
+            timeout_s: Seconds that the run may be at work, without what it waits for people or in the queue; then
+                it fails with `RunTimeout`.
             model: For this run: a spec, which is kept with it, or a Model, which is known in this process only.
             policy: For this run, in this process.
             context: For this run, in this process; as for the Runner.
@@ -167,10 +175,11 @@ class Runner:
             folder: the working directory that this counts from.
 
         Raises:
-            InvalidInput: A field is unknown, missing or refused.
+            InvalidInput: A field, a tag or another argument is unknown, missing or refused.
             ThreadBusy: The thread has an unfinished run, and `on_busy` is `reject`.
             StoreError: The run could not be stored.
         """
+        on_busy = checked_on_busy(on_busy)
         known = self._engine.registry.named(graph) if isinstance(graph, str) else self._engine.registry.add(graph)
         row = self._new_row(
             known,
@@ -178,7 +187,9 @@ class Runner:
             thread_id or self._engine.ids(ANONYMOUS),
             model,
             budget=asdict(budget) if budget else None,
-            metadata=dict(metadata or {}),
+            tags=checked_tags(tags),
+            metadata=checked_metadata(metadata),
+            timeout_s=checked_timeout(timeout_s),
             target=target,
             folder=folder,
         )
@@ -189,7 +200,7 @@ class Runner:
             self._worker.spawn(row.run_id, stored if stored.status == "running" else None)
         return self._reader.view(stored, known, None)
 
-    async def _admit(self, row: RunRow, on_busy: Literal["reject", "enqueue"], *, alone: bool) -> RunRow:
+    async def _admit(self, row: RunRow, on_busy: OnBusy, *, alone: bool) -> RunRow:
         worker_id = self._engine.worker_id
 
         def admit(conn: Connection) -> RunRow:
@@ -262,6 +273,8 @@ class Runner:
         status: RunStatus | None = None,
         thread_id: str | None = None,
         graph: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[Run[None]]:
@@ -271,12 +284,26 @@ class Runner:
             status: Only runs in this status.
             thread_id: Only runs of this thread.
             graph: Only runs of the graph of this name.
+            tags: Only runs that have all these tags.
+            metadata: Only runs whose metadata has these values: text, numbers or truth values.
             before: The last run id of the page before.
             limit: At most so many.
+
+        Raises:
+            UnknownRun: There is no run `before`.
+            InvalidInput: Runs are not found by such a value.
         """
-        rows = await self._store.read(
-            lambda conn: runs.listing(conn, status=status, thread_id=thread_id, graph=graph, before=before, limit=limit)
+        page = partial(
+            runs.listing,
+            status=status,
+            thread_id=thread_id,
+            graph=graph,
+            tags=checked_tags(tags),
+            metadata=wanted_metadata(metadata),
+            before=before,
+            limit=limit,
         )
+        rows = await self._store.read(page)
         return [self._reader.view(row, None, None) for row in rows]
 
     async def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run[Any]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from ...core.errors import ThreadBusy
-from . import approvals
+from ...core.errors import ThreadBusy, UnknownRun
+from . import approvals, labels
 from .rows import ApprovalRow, RunRow, StoredStatus
 from .tables import (
+    RUN,
     SELECT_RUN,
     Record,
     change_run,
@@ -27,6 +28,7 @@ from .tables import (
     insert_run,
     readable,
     run_record,
+    select,
     update_run,
 )
 
@@ -99,7 +101,7 @@ def admit(
         admitted = replace(row, status="pending", after_run_id=ahead[0])
     else:
         raise ThreadBusy(row.thread_id, *_holder(conn, row.thread_id, ahead))
-    insert_run(conn, admitted)
+    labels.write(conn, insert_run(conn, admitted), admitted)
     return admitted
 
 
@@ -270,14 +272,15 @@ def forget(conn: sqlite3.Connection, prefix: str, *, keep: int) -> list[str]:
     Right only for threads of one run.
     """
     conn.execute(
-        "CREATE TEMP TABLE old AS SELECT run_id, thread_id FROM run WHERE finished_at IS NOT NULL AND thread_id GLOB ?"
-        " ORDER BY seq DESC LIMIT -1 OFFSET ?",
+        "CREATE TEMP TABLE old AS SELECT run_id, thread_id, seq FROM run"
+        " WHERE finished_at IS NOT NULL AND thread_id GLOB ? ORDER BY seq DESC LIMIT -1 OFFSET ?",
         (f"{prefix}-*", keep),
     )
     for table in ("approval", "effect", "event", "run"):
         conn.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT run_id FROM old)")
     for table in ("checkpoint", "blob", "pending_write", "piece"):
         conn.execute(f"DELETE FROM {table} WHERE thread_id IN (SELECT thread_id FROM old)")
+    conn.execute("DELETE FROM run_label WHERE seq IN (SELECT seq FROM old)")
     forgotten = [run_id for (run_id,) in conn.execute("SELECT run_id FROM old")]
     conn.execute("DROP TABLE old")
     return forgotten
@@ -298,6 +301,8 @@ def listing(
     status: StoredStatus | None = None,
     thread_id: str | None = None,
     graph: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
     before: str | None = None,
     limit: int = 50,
 ) -> list[RunRow]:
@@ -308,18 +313,35 @@ def listing(
         status: Only runs in this state.
         thread_id: Only runs of this thread.
         graph: Only runs of this graph.
+        tags: Only runs that have all of these.
+        metadata: Only runs whose metadata has these values.
         before: The id of the last run of the page before; None for the first page.
         limit: Length of a page.
+
+    Raises:
+        UnknownRun: There is no run `before`.
     """
     wanted = {"status": status, "thread_id": thread_id, "graph": graph}
     given = {name: value for name, value in wanted.items() if value is not None}
-    tests = [f"{name}=?" for name in given]
-    values: list[Any] = list(given.values())
+    wanted_labels = labels.labels_of(tags, metadata or {})
+    # A thread has few runs, so their labels are looked at run by run.
+    source = labels.EACH if wanted_labels and thread_id is None else labels.ALL
+    tests, values = source.having(wanted_labels)
+    tests += [f"run.{name}=?" for name in given]
+    values += given.values()
     if before is not None:
-        tests.append("seq < (SELECT seq FROM run WHERE run_id=?)")
-        values.append(before)
+        tests.append(f"{source.order} < ?")
+        values.append(_seq(conn, before))
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
-    return _fetch(conn, f"{where}ORDER BY seq DESC LIMIT ?", *values, limit)
+    query = f"{select(RUN, source.tables)} {where}ORDER BY {source.order} DESC LIMIT ?"
+    return [decode_run(record) for record in conn.execute(query, (*values, limit))]
+
+
+def _seq(conn: sqlite3.Connection, run_id: str) -> int:
+    found = conn.execute("SELECT seq FROM run WHERE run_id=?", (run_id,)).fetchone()
+    if found is None:
+        raise UnknownRun(run_id)
+    return int(found[0])
 
 
 def count(conn: sqlite3.Connection) -> dict[StoredStatus, int]:

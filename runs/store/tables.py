@@ -87,9 +87,9 @@ def decode_effect(record: tuple[Any, ...]) -> EffectRow:
     return decode(EffectRow, EFFECT, record, f"effect {record[0]}")
 
 
-def insert_run(conn: sqlite3.Connection, row: RunRow) -> None:
-    """Store a new run."""
-    conn.execute(_INSERT_RUN, sealed(row, RUN))
+def insert_run(conn: sqlite3.Connection, row: RunRow) -> int:
+    """Store a new run; returns its number in the order of admission."""
+    return cast(int, conn.execute(_INSERT_RUN, sealed(row, RUN)).lastrowid)
 
 
 def get_run(conn: sqlite3.Connection, run_id: str) -> RunRow:
