@@ -122,7 +122,7 @@ def _weighed(call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, t
     except (UnknownTool, InvalidArguments) as error:
         problem = f"Not called: {error}"
         return ProposedCall(call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True)
-    way = verdict_for(tool, trust)
+    way = verdict_for(tool, trust, arguments)
     return ProposedCall(
         call_id=call.call_id,
         key=key,

@@ -134,9 +134,17 @@ async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
         model_spec=model if model is not None else row.model_spec,
         usage=Usage(**row.usage),
         model=row.model,
+        reusable=await _reusable(engine, row),
         numbers=count(last + 1),
         watchers=lambda: engine.watch.watched(row.run_id),
     )
+
+
+async def _reusable(engine: Engine, row: RunRow) -> frozenset[tuple[str, str]]:
+    if not row.reuse:
+        return frozenset()
+    found = await engine.store.read(lambda conn: effects.recorded(conn, row.reuse or ()))
+    return frozenset((effect.tool, effect.digest) for effect in found)
 
 
 class Lease:

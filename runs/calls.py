@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -36,9 +37,17 @@ def call_key(turn: int, index: int) -> str:
     return f"{owner}/{node_namespace()}/{turn}/{index}"
 
 
-def verdict_for(tool: Tool, trust: Trust = "untrusted") -> Verdict:
-    """What the policy of the present run says about a call of `tool`."""
-    return _policy(current_scope()).decide(tool, trust)
+def verdict_for(tool: Tool, trust: Trust = "untrusted", arguments: Mapping[str, Any] | None = None) -> Verdict:
+    """What the policy of the present run says about a call of `tool`.
+
+    With its arguments (as `tool.validate` returned them), a call is allowed for which a recorded effect of the
+    run that this one was forked from may stand: nothing happens by it.
+    """
+    scope = current_scope()
+    verdict = _policy(scope).decide(tool, trust)
+    if verdict == "ask" and scope and scope.reusable and arguments is not None:
+        return "allow" if (tool.name, journal.call_digest(tool, arguments)) in scope.reusable else verdict
+    return verdict
 
 
 def tool_question(
@@ -110,6 +119,9 @@ async def call_tool(
         args = tool.validate(_parsed(tool, arguments))
     except InvalidArguments as error:
         return call.result("error", f"Not called: {error}")
+    entry = call.entry(args)
+    if entry and (known := await journal.reused(entry, partial(_made, call))):
+        return known
     settled = await _settle(call, args, trust)
     if isinstance(settled, ToolResult):
         return settled
@@ -122,6 +134,12 @@ class _Call:
     def __init__(self, tool: Tool, key: str, call_id: str, scope: RunScope | None) -> None:
         self.tool, self.key, self.call_id, self.scope = tool, key, call_id, scope
 
+    def entry(self, args: dict[str, Any]) -> journal.Entry | None:
+        """The call as the journal keeps it; None for one that needs no journal, or has none."""
+        if self.scope is None or self.tool.effect == "read":
+            return None
+        return journal.Entry(self.scope, self.key, self.tool, args, self.call_id)
+
     def result(self, status: Any, content: str, data: JsonValue = None) -> ToolResult:
         return ToolResult(
             call_id=self.call_id,
@@ -132,14 +150,15 @@ class _Call:
             origin=self.tool.origin,
         )
 
-    def context(self) -> ToolContext[Any]:
+    def context(self, world_key: str = "") -> ToolContext[Any]:
+        """What the tool is told; `world_key` where the world knows the call under another key."""
         scope = self.scope
         return ToolContext(
             deps=scope.deps if scope else None,
             run_id=scope.run_id if scope else "",
             thread_id=scope.thread_id if scope else "",
             call_id=self.call_id,
-            idempotency_key=IdempotencyKey(digest(self.key)[:32]),
+            idempotency_key=IdempotencyKey(digest(world_key or self.key)[:32]),
         )
 
     def emit(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -205,15 +224,15 @@ async def _act(call: _Call, args: dict[str, Any]) -> ToolResult:
     if call.scope:
         call.scope.budget.check_tool_call(call.scope.tool_calls)
         call.scope.tool_calls += 1
-    if call.tool.effect == "read":
-        return await _run(call, args)
-    if call.scope is None:
-        return await _run(call, args)
-    entry = journal.Entry(call.scope, call.key, call.tool, args, call.call_id)
-    return await journal.once(entry, lambda: _run(call, args, in_doubt=True))
+    entry = call.entry(args)
+    return await _run(call, args) if entry is None else await journal.once(entry, partial(_made, call))
 
 
-async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False) -> ToolResult:
+async def _made(call: _Call, entry: journal.Entry) -> ToolResult:
+    return await _run(call, entry.args, in_doubt=True, world_key=entry.world_key)
+
+
+async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False, world_key: str = "") -> ToolResult:
     """Execute the body with its time limit; an exception of the tool is a result.
 
     With `in_doubt`, an end that leaves open whether the effect happened (the time limit, a lost
@@ -224,7 +243,7 @@ async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False) -> 
     call.emit("tool_called", {"arguments": args})
     try:
         async with asyncio.timeout(call.tool.timeout_s):
-            value = await call.tool.execute(args, call.context())
+            value = await call.tool.execute(args, call.context(world_key))
         result = call.result("ok", _text(value), _jsonable(value))
     except (TimeoutError, ConnectionError) as error:
         problem = str(error) or f"no answer within {call.tool.timeout_s:g} s"

@@ -6,9 +6,9 @@ checkable one asks the world, and about any other a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 
@@ -29,7 +29,9 @@ from .decisions import (
 from .interrupts import as_json
 from .scope import RunScope
 from .store import approvals, effects
-from .store.rows import EffectRow, EffectState
+from .store.rows import EffectRow, EffectState, Intent
+
+ResultT = TypeVar("ResultT")
 
 TRIES = 3
 """How often an idempotent call is made, with one key, before its silence becomes an error result."""
@@ -48,17 +50,24 @@ class Entry:
     tool: Tool
     args: dict[str, Any]
     call_id: str
+    world_key: str = ""
+    """Key under which the world knows the call; empty for `key` itself."""
 
     @property
     def digest(self) -> str:
         """Digest of tool and arguments: what the journal holds the key to."""
-        return digest({"tool": self.tool.name, "args": self.args})
+        return call_digest(self.tool, self.args)
 
     def result(self, status: Any, content: str) -> ToolResult:
         """A result that the tool itself did not give."""
         return ToolResult(
             call_id=self.call_id, tool=self.tool.name, status=status, content=content, origin=self.tool.origin
         )
+
+
+def call_digest(tool: Tool, args: Mapping[str, Any]) -> str:
+    """Digest of a tool and its arguments, as `Tool.validate` returned them."""
+    return digest({"tool": tool.name, "args": args})
 
 
 async def decision_on(scope: RunScope, asked: Question) -> Decision | None:
@@ -92,7 +101,26 @@ async def decide(scope: RunScope, asked: Question) -> Decision:
     return decision
 
 
-async def once(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+Call = Callable[["Entry"], Awaitable[ToolResult]]
+"""Runs the tool, under the entry's world key."""
+
+
+async def reused(entry: Entry, call: Call) -> ToolResult | None:
+    """The result of a recorded effect that the run may take for this call; None when it must be made.
+
+    Where nobody knows whether the recorded effect happened, that is settled as for one of the run's own.
+
+    Raises:
+        Fenced: Another worker has taken the run over.
+        StoreError: The journal cannot be read or written.
+    """
+    if (entry.tool.name, entry.digest) not in entry.scope.reusable:
+        return None
+    found = await _journaled(entry, effects.standing_in)
+    return None if found is None else await _settled(entry, call, found)
+
+
+async def once(entry: Entry, call: Call) -> ToolResult:
     """The recorded result, or the result of the call, made at most once by itself.
 
     Raises:
@@ -100,9 +128,13 @@ async def once(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolR
         Fenced: Another worker has taken the run over; nothing was called.
         StoreError: The intent could not be written; nothing was called.
     """
+    return await _settled(entry, call, await _journaled(entry, effects.intend))
+
+
+async def _journaled(entry: Entry, work: Callable[..., ResultT]) -> ResultT:
     scope, now = entry.scope, entry.scope.clock.now()
-    found = await scope.store.write(
-        lambda conn: effects.intend(
+    return await scope.store.write(
+        lambda conn: work(
             conn,
             scope.run_id,
             scope.epoch,
@@ -115,16 +147,20 @@ async def once(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolR
         full=True,
         lane=scope.lane,
     )
+
+
+async def _settled(entry: Entry, call: Call, found: Intent) -> ToolResult:
+    known = replace(entry, world_key=found.world_key)
     if found.outcome == "new":
-        return await _attempt(entry, call)
+        return await _attempt(known, call)
     if found.outcome == "in_doubt":
-        return await _settle_doubt(entry, call, found.row)
+        return await _settle_doubt(known, call, found.row)
     return ToolResult.model_validate(found.row.result)
 
 
-async def _attempt(entry: Entry, call: Callable[[], Awaitable[ToolResult]], tries: int = TRIES) -> ToolResult:
+async def _attempt(entry: Entry, call: Call, tries: int = TRIES) -> ToolResult:
     try:
-        return await _record(entry, await call())
+        return await _record(entry, await call(entry))
     except InDoubt as doubt:
         if entry.tool.effect == "idempotent":
             if tries > 1:
@@ -150,7 +186,7 @@ async def _record(entry: Entry, result: ToolResult, state: EffectState = "done")
     return result
 
 
-async def _settle_doubt(entry: Entry, call: Callable[[], Awaitable[ToolResult]], row: EffectRow) -> ToolResult:
+async def _settle_doubt(entry: Entry, call: Call, row: EffectRow) -> ToolResult:
     if entry.tool.effect == "unsafe":
         return await _ask_person(entry, call, row)
     found = await _probe(entry)
@@ -168,7 +204,7 @@ async def _probe(entry: Entry) -> ToolResult | None:
     return entry.result("ok", content).model_copy(update={"data": found})
 
 
-async def _ask_person(entry: Entry, call: Callable[[], Awaitable[ToolResult]], row: EffectRow) -> ToolResult:
+async def _ask_person(entry: Entry, call: Call, row: EffectRow) -> ToolResult:
     decision = await decide(entry.scope, _doubt_question(entry, row))
     match decision:
         case Happened(result=result):
@@ -180,7 +216,7 @@ async def _ask_person(entry: Entry, call: Callable[[], Awaitable[ToolResult]], r
             return await _again(entry, call)
 
 
-async def _again(entry: Entry, call: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+async def _again(entry: Entry, call: Call) -> ToolResult:
     scope, now = entry.scope, entry.scope.clock.now()
     await scope.store.write(
         lambda conn: effects.retry(conn, scope.run_id, scope.epoch, entry.key, now=now),

@@ -39,6 +39,8 @@ class RunScope:
     model: str | None = None
     """The model that answered last, as its server names it."""
     tool_calls: int = 0
+    reusable: frozenset[tuple[str, str]] = frozenset()
+    """Tool and digest of the recorded effects that may stand in for calls of this run."""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     """The next event's number; a counter that threads may share."""
     watchers: Callable[[], bool] = bool

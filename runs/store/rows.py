@@ -59,8 +59,8 @@ class RunRow:
     """The step of the parent run that this one goes on from, as its history names it."""
     parent_checkpoint_id: str | None = None
     """The parent's checkpoint at that step."""
-    reuse: dict[str, Any] | None = None
-    """Recorded effects that stand in for calls of this run, as `effects.Reuse` writes it."""
+    reuse: tuple[str, ...] | None = None
+    """Keys of recorded effects that stand in for the same calls of this run, each for one."""
     timeout_s: float | None = None
     """Seconds that the run may be at work; what it waits does not count."""
     worked_s: float = 0.0
@@ -126,6 +126,8 @@ class Intent:
     """new: the intent is stored, call the tool. known: `row.result` is the answer (also when the tool
     failed or the call was abandoned). in_doubt: an earlier intent has no result."""
     row: EffectRow
+    world_key: str
+    """Key under which the world knows the call: that of the effect that the row stands for, else its own."""
 
 
 @dataclass(frozen=True, slots=True)
