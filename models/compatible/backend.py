@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from ...core.errors import BackendTimeout, InvalidInput
-from ..backend import Backend, Call, ask_leave, is_watched, report, tell
-from ..base import Capabilities, Completion, Rung, StreamEvent, TextDelta
+from ...core.errors import BackendError, BackendTimeout, InvalidInput
+from ..backend import Backend, Call, is_watched, tell
+from ..base import Behaviour, Capabilities, Completion, ReasoningDelta, Rung, StreamEvent, TextDelta
 from ..listing import Listing
 from ..memory import Memory
 from ..probe import measure
 from ..profiles import Profile
 from ..structured import FormatRefused, Ladder
+from .effort import Effort
+from .exchange import Exchange
 from .failures import Transient
-from .limits import LIMITS
-from .request import build_request
+from .limits import LIMITS, Limits
+from .request import build_request, narrowed
 from .response import Reader
-from .retry import Sleep, persist
-from .stream import Assembly, Delta, EventSplitter
-from .transport import Body, Opened, Transport
+from .retry import Sleep
+from .transport import Transport
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """When a call has to be over, on the loop's clock."""
-
-    at: float
-
-    def left_s(self) -> float:
-        """Seconds until then."""
-        return self.at - asyncio.get_running_loop().time()
 
 
 class CompatibleModel(Backend):
@@ -49,6 +37,7 @@ class CompatibleModel(Backend):
         transport: Carries the requests.
         capabilities: What it can do, when that is known; else declared by the profile, or measured.
         memory: Where measurements are remembered.
+        limits: How much is believed, how long is waited, how often is tried.
         sleep: Waits before another try.
     """
 
@@ -61,22 +50,29 @@ class CompatibleModel(Backend):
         *,
         capabilities: Capabilities | None = None,
         memory: Memory | None = None,
+        limits: Limits = LIMITS,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._spec, self._name, self._profile, self._transport = spec, name, profile, transport
-        self._reader = Reader(spec, profile.reasoning)
+        self._limits = limits
+        self._reader = Reader(spec, profile.reasoning, limits)
+        self._exchange = Exchange(self._reader, transport, sleep)
+        self._settings = profile.settings(name)
         self._known = capabilities
         self._memory = memory or Memory()
         self._ladder = Ladder(spec, hosted=profile.hosted, lowered=self._lower)
         self._start: Rung | None = None
-        self._counts = True
         self._probing = asyncio.Lock()
-        self._sleep = sleep
 
     @property
     def spec(self) -> str:
         """What names this model."""
         return self._spec
+
+    @property
+    def place(self) -> str:
+        """Where the model is; what is measured of it and how its server fares is kept under it."""
+        return self._transport.place
 
     async def capabilities(self) -> Capabilities:
         """As given, as declared for a paid service, else measured once and remembered on disk."""
@@ -106,28 +102,29 @@ class CompatibleModel(Backend):
     async def answer(self, call: Call) -> Completion[Any]:
         """One whole answer; plain text is streamed to the run's watchers where there are some."""
         _check(call)
-        if call.output is not None:
-            return await self._within(call.timeout_s, lambda deadline: self._fill(call, deadline))
-        if is_watched() and not call.tools:
-            return await self._within(call.timeout_s, lambda deadline: self._show(call, deadline))
-        return await self._within(call.timeout_s, lambda deadline: self._ask(call, deadline))
+        work = self._fill if call.output is not None else self._show if is_watched() and not call.tools else self._ask
+
+        async def counted(effort: Effort) -> Completion[Any]:
+            return effort.counted(await work(call, effort))
+
+        return await self._within(call.timeout_s, counted)
 
     async def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """The answer as it comes; tried again only while nothing of it was handed on."""
         _check(call)
-        loop = asyncio.get_running_loop()
-        deadline = Deadline(loop.time() + (call.timeout_s or LIMITS.timeout_s))
-        events = self._events(call, deadline)
+        effort = Effort.of(self._limits.timeout_s if call.timeout_s is None else call.timeout_s)
+        events = self._events(call, effort)
         try:
             async for event in events:
-                if not isinstance(event, Completion):
-                    kind = "text_delta" if isinstance(event, TextDelta) else "reasoning_delta"
-                    tell(kind, {"text": event.text})
+                _show_delta(event)
                 yield event
         except Transient as failure:
-            raise failure.error from failure
+            raise effort.blamed(failure.error) from failure
+        except BackendError as error:
+            effort.blamed(error)
+            raise
         except TimeoutError as error:
-            raise BackendTimeout(self._spec, "the stream stalled, or the deadline passed.") from error
+            raise effort.blamed(_too_late(self._spec, effort)) from error
         finally:
             await events.aclose()
 
@@ -135,9 +132,9 @@ class CompatibleModel(Backend):
         """Close the connections of the present event loop."""
         await self._transport.aclose()
 
-    async def _fill(self, call: Call, deadline: Deadline) -> Completion[Any]:
+    async def _fill(self, call: Call, effort: Effort) -> Completion[Any]:
         level = self._known.level if self._known else "capable"
-        return await self._ladder.descend(call, self._rung(), level, lambda step, form: self._ask(step, deadline, form))
+        return await self._ladder.descend(call, self._rung(), level, lambda step, form: self._ask(step, effort, form))
 
     def _rung(self) -> Rung:
         """Where the ladder begins: as measured, as learnt in an earlier process, else as declared."""
@@ -162,147 +159,70 @@ class CompatibleModel(Backend):
         self._memory.remember(found, *key)
         return found
 
-    async def _within(self, timeout_s: float | None, work: Callable[[Deadline], Awaitable[T]]) -> T:
-        limit_s = LIMITS.timeout_s if timeout_s is None else timeout_s
+    async def _within(self, timeout_s: float | None, work: Callable[[Effort], Awaitable[T]]) -> T:
+        effort = Effort.of(self._limits.timeout_s if timeout_s is None else timeout_s)
         try:
-            async with asyncio.timeout(limit_s) as scope:
-                return await work(Deadline(scope.when() or 0.0))
+            async with asyncio.timeout_at(effort.at):
+                return await work(effort)
         except TimeoutError as error:
-            raise BackendTimeout(self._spec, f"no usable answer came within {limit_s:g} s.") from error
+            raise effort.blamed(_too_late(self._spec, effort)) from error
         except Transient as failure:
-            raise failure.error from failure
+            raise effort.blamed(failure.error) from failure
+        except BackendError as error:
+            effort.blamed(error)
+            raise
 
-    async def _ask(self, call: Call, deadline: Deadline, form: Mapping[str, Any] | None = None) -> Completion[None]:
+    async def _ask(self, call: Call, effort: Effort, form: Mapping[str, Any] | None = None) -> Completion[None]:
         """One whole answer, tried again while that may help."""
-        body = self._request(call, response_format=form)
+        return await self._exchange.ask(self._request(call, response_format=form), call, effort)
 
-        async def attempt() -> Completion[None]:
-            ask_leave()
-            started = time.perf_counter()
-            completion = self._read(await self._transport.post(body), call)
-            report(self._spec, completion, time.perf_counter() - started)
-            return completion
-
-        return await persist(attempt, time_left=deadline.left_s, sleep=self._sleep)
-
-    def _read(self, body: Body, call: Call) -> Completion[None]:
-        if not body.events:
-            return self._reader.read(self._reader.loads(body.data), _size(call), call.tools)
-        assembly, splitter = self._assembly(call), EventSplitter(self._reader)
-        for data in splitter.feed(body.data + b"\n\n"):
-            assembly.add(data)
-        assembly.end()
-        return assembly.completion()
-
-    async def _show(self, call: Call, deadline: Deadline) -> Completion[None]:
+    async def _show(self, call: Call, effort: Effort) -> Completion[None]:
         """One whole answer whose text is shown as it comes; a broken stream is asked for again, unshown."""
-        shown = self._events(call, deadline)
+        shown = self._events(call, effort)
         try:
             async for event in shown:
                 if isinstance(event, Completion):
                     return event
-                tell("text_delta" if isinstance(event, TextDelta) else "reasoning_delta", {"text": event.text})
+                _show_delta(event)
         except (Transient, TimeoutError, FormatRefused):
-            if deadline.left_s() <= 0:
+            if effort.left_s() <= 0:
                 raise
         finally:
             await shown.aclose()
-        return await self._ask(call, deadline)
+        return await self._ask(call, effort)
 
-    async def _events(self, call: Call, deadline: Deadline) -> AsyncGenerator[StreamEvent, None]:
-        """One stream, begun again only while nothing of it was handed on."""
-
-        async def begin() -> _Begun:
-            events = self._one_stream(call, deadline)
-            try:
-                return _Begun(await anext(events), events)
-            except FormatRefused:
-                if not self._counts:
-                    raise
-            self._counts = False  # an older server, which may know no `stream_options`
-            events = self._one_stream(call, deadline)
-            return _Begun(await anext(events), events)
-
-        begun = await persist(begin, time_left=deadline.left_s, sleep=self._sleep)
-        try:
-            yield begun.first
-            async for event in begun.rest:
-                yield event
-        finally:
-            await begun.rest.aclose()
-
-    async def _one_stream(self, call: Call, deadline: Deadline) -> AsyncGenerator[StreamEvent, None]:
-        ask_leave()
-        started = time.perf_counter()
-        body = self._request(call, stream=True, count=self._counts)
-        async with AsyncExitStack() as stack:
-            async with asyncio.timeout_at(deadline.at):
-                opened = await stack.enter_async_context(self._transport.open(body))
-            if opened.events:
-                assembly = self._assembly(call)
-                async for delta in self._deltas(opened, assembly, deadline):
-                    yield delta
-                completion = assembly.completion()
-            else:
-                completion = self._read(Body(await self._collect(opened, deadline), events=False), call)
-                if completion.text:
-                    yield TextDelta(completion.text)
-        report(self._spec, completion, time.perf_counter() - started)
-        yield completion
-
-    async def _deltas(self, opened: Opened, assembly: Assembly, deadline: Deadline) -> AsyncGenerator[Delta, None]:
-        splitter = EventSplitter(self._reader)
-        async for chunk in _paced(opened.chunks, deadline):
-            for data in splitter.feed(chunk):
-                for delta in assembly.add(data):
-                    yield delta
-            if assembly.done:
-                break
-        for data in splitter.feed(b"\n\n"):  # an event that the server did not close
-            for delta in assembly.add(data):
-                yield delta
-        for delta in assembly.end():
-            yield delta
-
-    async def _collect(self, opened: Opened, deadline: Deadline) -> bytes:
-        parts: list[bytes] = []
-        async for chunk in _paced(opened.chunks, deadline):
-            parts.append(chunk)
-            if sum(map(len, parts)) > LIMITS.body_bytes:
-                raise self._reader.odd(f"is larger than {LIMITS.body_bytes} bytes")
-        return b"".join(parts)
+    def _events(self, call: Call, effort: Effort) -> AsyncGenerator[StreamEvent, None]:
+        streamed = self._streams(call)
+        return self._exchange.events(lambda count: self._request(call, stream=streamed, count=count), call, effort)
 
     def _request(self, call: Call, **form: Any) -> dict[str, Any]:
+        return build_request(self._name, self._fitted(call), names=self._settings, spec=self._spec, **form)
+
+    def _fitted(self, call: Call) -> Call:
+        """The call with this server's limit, and its tools narrowed where `tool_choice` is not obeyed."""
         if call.params.max_tokens is None and self._profile.max_tokens is not None:
             call = replace(call, params=replace(call.params, max_tokens=self._profile.max_tokens))
-        return build_request(self._name, call, max_tokens_field=self._profile.max_tokens_field, **form)
+        if call.tools and call.tool_choice != "auto":
+            seen = self._known.behaviour if self._known else Behaviour()
+            if not self._profile.tool_choice or seen.tool_named is False:
+                return narrowed(call, said=self._profile.tool_choice)
+        return call
 
-    def _assembly(self, call: Call) -> Assembly:
-        return Assembly(self._reader, _size(call), call.tools)
-
-
-class _Begun(NamedTuple):
-    first: StreamEvent
-    rest: AsyncGenerator[StreamEvent, None]
-
-
-async def _paced(chunks: AsyncIterator[bytes], deadline: Deadline) -> AsyncGenerator[bytes, None]:
-    """The chunks, each within the deadline, and after the first also within the idle limit."""
-    loop = asyncio.get_running_loop()
-    until = deadline.at
-    while True:
-        async with asyncio.timeout_at(until):
-            try:
-                chunk = await anext(chunks)
-            except StopAsyncIteration:
-                return
-        yield chunk
-        until = min(deadline.at, loop.time() + LIMITS.idle_s)
+    def _streams(self, call: Call) -> bool:
+        """Whether the answer is asked for as a stream; not where calls come through broken in one."""
+        return not (call.tools and self._known and self._known.behaviour.stream_tools is False)
 
 
-def _size(call: Call) -> int:
-    """Characters of the request's text."""
-    return sum(len(message.content) for message in call.messages)
+def _show_delta(event: StreamEvent) -> None:
+    """Let the run's watchers see a piece of text or of reasoning."""
+    if isinstance(event, TextDelta):
+        tell("text_delta", {"text": event.text})
+    elif isinstance(event, ReasoningDelta):
+        tell("reasoning_delta", {"text": event.text})
+
+
+def _too_late(spec: str, effort: Effort) -> BackendTimeout:
+    return BackendTimeout(spec, f"no usable answer came within {effort.limit_s:g} s.")
 
 
 def _check(call: Call) -> None:

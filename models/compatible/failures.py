@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from ...core.errors import BackendError, BackendRejected, BackendUnavailable, UnknownModel
+from ...core.errors import BackendError, BackendRejected, BackendUnavailable, PromptTooLong, UnknownModel
 from .._json import as_object
 from ..structured import FormatRefused
 from .limits import LIMITS
@@ -23,16 +23,25 @@ _ABOUT_FORM = re.compile(
     re.IGNORECASE,
 )
 """Words by which servers say that they refuse the form asked for, rather than the conversation."""
+_LENGTH_CODE = re.compile(r"context_length_exceeded|exceed_context_size|string_above_max_length")
+_ABOUT_LENGTH = re.compile(
+    r"maximum context length|(exceeds?|larger than|longer than|beyond) (the |this )?(available |model'?s? )*context|"
+    r"prompt is too long|input is too long|too many (input )?tokens",
+    re.IGNORECASE,
+)
 RETRIED = frozenset({408, 409, 425, 429})
 """Statuses below 500 that may go away by themselves."""
 
 
 class Transient(Exception):
-    """Another try may help; `error` is what the caller gets when none is left."""
+    """Another try may help; `error` is what the caller gets when none is left.
 
-    def __init__(self, error: BackendError, wait_s: float | None = None) -> None:
+    `wait_s` is how long the server asks to wait; a `busy` one works and asks for patience.
+    """
+
+    def __init__(self, error: BackendError, wait_s: float | None = None, *, busy: bool = False) -> None:
         super().__init__(error, wait_s)
-        self.error, self.wait_s = error, wait_s
+        self.error, self.wait_s, self.busy = error, wait_s, busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,10 @@ def failure_of(model: str, rejection: Rejection) -> BackendError | Transient:
         return BackendRejected(model, f"the quota is used up. {text}")
     if status == 501:
         return FormatRefused(model, text)
+    if is_about_length(said):
+        return PromptTooLong(model, None, None, text)
     if status in RETRIED or status >= 500:
-        return Transient(BackendUnavailable(model, text), retry_after_s(rejection.headers))
+        return Transient(BackendUnavailable(model, text), retry_after_s(rejection.headers), busy=status == 429)
     if status == 404:
         return _not_found(model, said, text)
     if status in (400, 415, 422) and _ABOUT_FORM.search(said.message):
@@ -82,6 +93,8 @@ def failure_of(model: str, rejection: Rejection) -> BackendError | Transient:
 def failure_in_body(model: str, data: Mapping[str, Any]) -> BackendError | Transient:
     """The error for an error object sent with status 200 or as an event of a stream."""
     said = _read_error(data.get("error"))
+    if is_about_length(said):
+        return PromptTooLong(model, None, None, said.message)
     error = BackendUnavailable(model, f"the server reports an error: {said.message or 'without a message'}")
     if said.status is not None and 400 <= said.status < 500 and said.status not in RETRIED:
         return BackendRejected(model, error.problem)
@@ -100,6 +113,11 @@ def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float
     except (ValueError, TypeError):
         return None
     return max(0.0, at.timestamp() - (time.time() if now is None else now))
+
+
+def is_about_length(said: ServerError) -> bool:
+    """Whether the prompt was longer than the model's window."""
+    return bool(_LENGTH_CODE.search(said.code) or _ABOUT_LENGTH.search(said.message))
 
 
 def said_in(body: bytes) -> ServerError:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from ...core.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what a server may send and how long it may take."""
+    """Bounds on what a server may send, how long it may take, and how often it is asked.
+
+    Raises:
+        InvalidInput: One of them is not above 0.
+    """
 
     body_bytes: int = 8_000_000
     """A whole answer, or all events of a stream together times eight."""
@@ -28,6 +34,11 @@ class Limits:
     """Tries of one request, the first included."""
     connections: int = 1000
     """Open at once, per event loop."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if not getattr(self, one.name) > 0:
+                raise InvalidInput(f"limits.{one.name}", f"{getattr(self, one.name)!r} is not above 0.")
 
 
 LIMITS = Limits()

@@ -11,9 +11,9 @@ import orjson
 from ...core.errors import BackendError, BackendUnavailable, OutputRefused, OutputTruncated
 from ...core.messages import ToolCall, ToolSpec, Usage
 from .._json import as_list, as_object
-from ..base import Completion, FinishReason
+from ..base import Completion, FinishReason, TokenLogprob
 from .failures import Transient, failure_in_body
-from .limits import LIMITS
+from .limits import LIMITS, Limits
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "stop": "stop",
@@ -34,9 +34,17 @@ class Reader:
     Args:
         model: How the model is named in errors.
         reasoning: Fields of a message that carry reasoning, in the order they are tried.
+        limits: How much of an answer is believed.
     """
 
-    def __init__(self, model: str, reasoning: Sequence[str] = ("reasoning", "reasoning_content")) -> None:
+    def __init__(
+        self,
+        model: str,
+        reasoning: Sequence[str] = ("reasoning", "reasoning_content"),
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.limits = limits
+        """How much of an answer is believed."""
         self.model = model
         """How the model is named in errors."""
         self.reasoning = tuple(reasoning)
@@ -87,6 +95,7 @@ class Reader:
             model=data.get("model"),
             asked=asked,
             tools=tools,
+            logprobs=read_logprobs(choice.get("logprobs")),
         )
 
     def finish(
@@ -101,6 +110,7 @@ class Reader:
         model: Any,
         asked: int,
         tools: Sequence[ToolSpec] = (),
+        logprobs: tuple[TokenLogprob, ...] = (),
     ) -> Completion[None]:
         """The completion made of parts already read, from a body or from a stream.
 
@@ -109,7 +119,7 @@ class Reader:
             OutputTruncated: A tool call was cut at the token limit.
         """
         if isinstance(refusal, str) and refusal and not text:
-            raise OutputRefused(self.model, f"the model declined: {refusal[: LIMITS.error_characters]}")
+            raise OutputRefused(self.model, f"the model declined: {refusal[: self.limits.error_characters]}")
         if finish == "content_filter":
             raise OutputRefused(self.model, "a content filter withheld the answer.")
         if calls and finish == "length":
@@ -126,6 +136,7 @@ class Reader:
             model=model if isinstance(model, str) else "",
             finish_reason=reason,
             reasoning=reasoning,
+            logprobs=logprobs,
         )
 
     def content(self, content: Any) -> str:
@@ -141,15 +152,15 @@ class Reader:
             content = "".join(_part_text(part) for part in parts)
         if not isinstance(content, str):
             raise self.odd(f"has content of type {type(content).__name__}")
-        if len(content) > LIMITS.text_characters:
-            raise self.odd(f"is longer than {LIMITS.text_characters} characters")
+        if len(content) > self.limits.text_characters:
+            raise self.odd(f"is longer than {self.limits.text_characters} characters")
         return content
 
     def thoughts(self, fields: dict[str, Any]) -> str | None:
         """The reasoning that a message or a delta carries beside its content."""
         for name in self.reasoning:
             if isinstance(value := fields.get(name), str) and value:
-                return value[: LIMITS.text_characters]
+                return value[: self.limits.text_characters]
         return None
 
     def split(self, text: str) -> tuple[str, str | None]:
@@ -170,8 +181,8 @@ class Reader:
         if not isinstance(calls, list):
             raise self.odd("has tool_calls that are not a list")
         items = as_list(calls)
-        if len(items) > LIMITS.tool_calls:
-            raise self.odd(f"proposes {len(items)} tool calls; at most {LIMITS.tool_calls} are read")
+        if len(items) > self.limits.tool_calls:
+            raise self.odd(f"proposes {len(items)} tool calls; at most {self.limits.tool_calls} are read")
         seen: set[str] = set()
         return tuple(self._tool_call(item, n, seen) for n, item in enumerate(items))
 
@@ -201,8 +212,8 @@ class Reader:
             arguments = orjson.dumps(arguments).decode()
         if not isinstance(arguments, str):
             arguments = ""
-        if len(arguments) > LIMITS.argument_characters:
-            raise self.odd(f"proposes arguments longer than {LIMITS.argument_characters} characters")
+        if len(arguments) > self.limits.argument_characters:
+            raise self.odd(f"proposes arguments longer than {self.limits.argument_characters} characters")
         return ToolCall(unique_id(fields.get("id"), number, seen), name, arguments)
 
 
@@ -226,6 +237,21 @@ def read_usage(usage: Any, asked: int, said: int) -> Usage:
         reasoning_tokens=_detail(fields.get("completion_tokens_details"), "reasoning_tokens"),
         model_calls=1,
     )
+
+
+def read_logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
+    """The tokens of a choice's `logprobs`; what has another shape is left out."""
+    found: list[TokenLogprob] = []
+    for item in as_list(as_object(logprobs).get("content")):
+        if pair := _pair(item):
+            others = (_pair(other) for other in as_list(as_object(item).get("top_logprobs")))
+            found.append(TokenLogprob(*pair, tuple(other for other in others if other)))
+    return tuple(found)
+
+
+def _pair(item: Any) -> tuple[str, float] | None:
+    token, logprob = (as_object(item).get(name) for name in ("token", "logprob"))
+    return (token, float(logprob)) if isinstance(token, str) and isinstance(logprob, (int, float)) else None
 
 
 def written_call(text: str, tools: Sequence[ToolSpec]) -> ToolCall | None:

@@ -11,10 +11,9 @@ import orjson
 from ...core.errors import BackendUnavailable
 from ...core.messages import ToolCall, ToolSpec
 from .._json import as_list, as_object
-from ..base import Completion, ReasoningDelta, TextDelta
+from ..base import Completion, ReasoningDelta, TextDelta, TokenLogprob
 from .failures import Transient, failure_in_body
-from .limits import LIMITS
-from .response import Reader, unique_id
+from .response import Reader, read_logprobs, unique_id
 
 Delta = TextDelta | ReasoningDelta
 _OPEN_TAGS = ("<think>", "<thinking>", "<reasoning>")
@@ -38,10 +37,10 @@ class EventSplitter:
             BackendError: An event, or the stream, is larger than allowed.
         """
         self._total += len(chunk)
-        if self._total > LIMITS.body_bytes * 8:  # events repeat the head of the answer around every word
+        if self._total > self._reader.limits.body_bytes * 8:  # events repeat the head of the answer around every word
             raise self._reader.odd("is a stream that does not end within the size allowed")
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LIMITS.event_bytes:
+        if len(self._rest) > self._reader.limits.event_bytes:
             raise self._reader.odd("holds an event larger than allowed")
         for line in lines:
             if data := self._line(line.rstrip(b"\r")):
@@ -51,7 +50,7 @@ class EventSplitter:
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
             self._size += len(line)
-            if self._size > LIMITS.event_bytes:
+            if self._size > self._reader.limits.event_bytes:
                 raise self._reader.odd("holds an event larger than allowed")
         elif not line and self._data:
             data, self._data, self._size = b"\n".join(self._data), [], 0
@@ -131,6 +130,7 @@ class Assembly:
         self._size = 0
         self._calls: dict[int, _Call] = {}
         self._finish: Any = None
+        self._logprobs: list[TokenLogprob] = []
         self._usage: Any = None
         self._model: Any = None
         self.done = False
@@ -190,6 +190,7 @@ class Assembly:
             model=self._model,
             asked=self._asked,
             tools=self._tools,
+            logprobs=tuple(self._logprobs),
         )
 
     def _loads(self, data: bytes) -> dict[str, Any]:
@@ -203,6 +204,7 @@ class Assembly:
 
     def _choice(self, choice: dict[str, Any]) -> list[Delta]:
         self._finish = choice.get("finish_reason") or self._finish
+        self._logprobs += read_logprobs(choice.get("logprobs"))
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             return []
@@ -220,8 +222,8 @@ class Assembly:
         for delta in deltas:
             (self._text if isinstance(delta, TextDelta) else self._thoughts).append(delta.text)
             self._size += len(delta.text)
-        if self._size > LIMITS.text_characters:
-            raise self._reader.odd(f"is longer than {LIMITS.text_characters} characters")
+        if self._size > self._reader.limits.text_characters:
+            raise self._reader.odd(f"is longer than {self._reader.limits.text_characters} characters")
         return deltas
 
     def _add_calls(self, pieces: Any) -> None:
@@ -232,8 +234,8 @@ class Assembly:
     def _add_call(self, piece: dict[str, Any], place: int) -> None:
         index = piece.get("index")
         call = self._calls.setdefault(index if isinstance(index, int) else place, _Call())
-        if len(self._calls) > LIMITS.tool_calls:
-            raise self._reader.odd(f"proposes more than {LIMITS.tool_calls} tool calls")
+        if len(self._calls) > self._reader.limits.tool_calls:
+            raise self._reader.odd(f"proposes more than {self._reader.limits.tool_calls} tool calls")
         if isinstance(call_id := piece.get("id"), str) and call_id:
             call.call_id = call_id
         function = piece.get("function")
@@ -245,8 +247,10 @@ class Assembly:
             arguments = orjson.dumps(arguments).decode()
         if isinstance(arguments, str):
             call.arguments += arguments
-        if len(call.arguments) > LIMITS.argument_characters:
-            raise self._reader.odd(f"proposes arguments longer than {LIMITS.argument_characters} characters")
+        if len(call.arguments) > self._reader.limits.argument_characters:
+            raise self._reader.odd(
+                f"proposes arguments longer than {self._reader.limits.argument_characters} characters"
+            )
 
     def _named(self, call: _Call) -> str:
         if not call.name:

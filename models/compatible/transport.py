@@ -17,7 +17,7 @@ import orjson
 from ...core.errors import BackendError, BackendUnavailable, InvalidInput
 from ..profiles import Profile, first_set
 from .failures import Rejection, Transient, failure_of
-from .limits import LIMITS
+from .limits import LIMITS, Limits
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -57,6 +57,10 @@ class Transport(Protocol):
 
     async def get(self, path: str) -> bytes:
         """The answer at a path below the base address."""
+        ...
+
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """The answer at a path from the root of the server: a POST when there is a body, else a GET."""
         ...
 
     async def aclose(self) -> None:
@@ -150,11 +154,24 @@ class AiohttpTransport:
         address: Base address, `/v1` included.
         profile: Whose key is sent, and how.
         key: A key to use in place of the environment's.
+        chat: Path from the root where requests go; default: `/chat/completions` below the base address.
+        limits: How large an answer may be.
     """
 
-    def __init__(self, model: str, address: str, profile: Profile, *, key: str | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        address: str,
+        profile: Profile,
+        *,
+        key: str | None = None,
+        chat: str | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._limits = limits
         self._model, self._address, self._profile, self._key = model, address, profile, key
-        self._url = f"{address}/chat/completions"
+        self._root = address.removesuffix("/v1")
+        self._url = f"{self._root}{chat}" if chat else f"{address}/chat/completions"
         self._sessions = _near if urlsplit(address).hostname in LOOPBACK else _far
         self._headers: dict[str, str] | None = None
 
@@ -164,7 +181,7 @@ class AiohttpTransport:
         return self._address
 
     async def post(self, body: Mapping[str, Any]) -> Body:
-        """The whole answer to a chat completion, at most `LIMITS.body_bytes` long."""
+        """The whole answer to a chat completion, at most `limits.body_bytes` long."""
         async with self._send("POST", self._url, encode(body)) as response:
             return Body(await self._read(response), "event-stream" in response.headers.get("content-type", ""))
 
@@ -178,6 +195,12 @@ class AiohttpTransport:
     async def get(self, path: str) -> bytes:
         """The answer at a path below the base address."""
         async with self._send("GET", self._address + path, None) as response:
+            return await self._read(response)
+
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """The answer at a path from the root of the server: a POST when there is a body, else a GET."""
+        data = None if body is None else encode(body)
+        async with self._send("GET" if data is None else "POST", self._root + path, data) as response:
             return await self._read(response)
 
     async def aclose(self) -> None:
@@ -217,15 +240,17 @@ class AiohttpTransport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         length = response.content_length
-        if length is not None and length <= LIMITS.body_bytes:
+        if length is not None and length <= self._limits.body_bytes:
             return await response.read()
         parts: list[bytes] = []
         size = 0
         async for part in response.content.iter_any():
             parts.append(part)
             size += len(part)
-            if size > LIMITS.body_bytes:
-                raise BackendUnavailable(self._model, f"the server's answer is larger than {LIMITS.body_bytes} bytes.")
+            if size > self._limits.body_bytes:
+                raise BackendUnavailable(
+                    self._model, f"the server's answer is larger than {self._limits.body_bytes} bytes."
+                )
         return b"".join(parts)
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from collegium.models.compatible.gates import forget_gates
 from collegium.models.profiles import PROFILES
 
 
@@ -11,6 +12,7 @@ from collegium.models.profiles import PROFILES
 def own_surroundings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("embedded") is None:  # pyright: ignore[reportUnknownMemberType]  (pytest's own)
         monkeypatch.setenv("COLLEGIUM_CACHE", str(tmp_path / "cache"))
+    forget_gates()  # a port may be used again by the next test's server
     monkeypatch.delenv("COLLEGIUM_MODEL", raising=False)
     for profile in PROFILES.values():
         for name in (*profile.key_env, *profile.address_env):

@@ -184,7 +184,7 @@ def test_the_wait_that_a_server_asks_for_is_read(headers: dict[str, str], wait: 
     [
         (400, "Bad request.", "BackendRejected"),
         (400, "response_format is not supported", "FormatRefused"),
-        (400, "maximum context length is 4096 tokens", "BackendRejected"),
+        (400, "maximum context length is 4096 tokens", "PromptTooLong"),
         (401, "no", "BackendUnavailable"),
         (404, "The model does not exist", "UnknownModel"),
         (404, "Not Found", "BackendUnavailable"),
