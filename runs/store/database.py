@@ -128,15 +128,18 @@ class Store:
         self._writing().put(Job(work, lane, full, future=future))
         return future.result()
 
-    def post(self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = "") -> None:
+    def post(
+        self, work: Callable[[sqlite3.Connection], object], *, full: bool = False, lane: str = "", size: int = 0
+    ) -> None:
         """Store `work` soon and return at once; the next `write` of its lane, or `flush`, raises its error.
 
-        Until then nothing more of the lane is stored, so nothing stands without what came before it.
+        Until then nothing more of the lane is stored, so nothing stands without what came before it. `size` is
+        about the number of bytes that it writes.
 
         Raises:
             StoreUnavailable: The store is closed.
         """
-        self._writing().post(Job(work, lane, full))
+        self._writing().post(Job(work, lane, full, size=size))
 
     def put_off(self, lane: str, work: Work, *, first: bool = False, last: bool = False) -> bool:
         """In memory, keep `work` until the store is next asked for anything; in a file it would not survive.

@@ -135,13 +135,15 @@ class StoreSaver(BaseCheckpointSaver[int]):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Post what a task wrote. It is stored before any later checkpoint; an error is raised there."""
-        self._store.post(self._put_writes(config, writes, task_id, task_path), lane=self._lane)
+        work, size = self._put_writes(config, writes, task_id, task_path)
+        self._store.post(work, lane=self._lane, size=size)
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Store what a task wrote; blocks."""
-        self._store.write_now(self._put_writes(config, writes, task_id, task_path), lane=self._lane)
+        work, _ = self._put_writes(config, writes, task_id, task_path)
+        self._store.write_now(work, lane=self._lane)
 
     def _put(
         self,
@@ -182,7 +184,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
 
     def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
-    ) -> Callable[[sqlite3.Connection], None]:
+    ) -> tuple[Callable[[sqlite3.Connection], None], int]:
         key = _key(config)
         packed = [
             Write(task_id, WRITES_IDX_MAP.get(channel, idx), task_path, channel, self._bytes(value))
@@ -195,7 +197,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
             self._check_fence(conn)
             checkpoints.put_writes(conn, key, packed, replace=replace)
 
-        return work
+        return work, sum(len(write.value[1]) for write in packed)
 
     def _bytes(self, value: Any) -> tuple[str, bytes]:
         try:

@@ -101,12 +101,8 @@ class Writer:
         Raises:
             StoreUnavailable: The store is closed.
         """
-        if job.size is not None and self._at_once(job):
-            return
-        with self._lock:
-            self._refuse_if_closed()
-            self._release()
-            self._queue(job)
+        if not self._at_once(job):
+            self._enqueue(job)
 
     def post(self, job: Job) -> None:
         """Keep a job for the next one, or for a moment, so that both share a transaction.
@@ -116,7 +112,7 @@ class Writer:
         """
         loop = _running_loop()
         if loop is None or job.full:
-            self.put(job)
+            self._enqueue(job)
             return
         with self._lock:
             self._refuse_if_closed()
@@ -180,6 +176,12 @@ class Writer:
         if self._closed:
             raise StoreUnavailable(self._name, "the store is closed.")
 
+    def _enqueue(self, job: Job) -> None:
+        with self._lock:
+            self._refuse_if_closed()
+            self._release()
+            self._queue(job)
+
     def _queue(self, job: Job) -> None:
         self._unsettled += 1
         self._jobs.put(job)
@@ -224,20 +226,30 @@ class Writer:
 
     def _at_once(self, job: Job) -> bool:
         """Do a small job in this thread, after all that is held; False when it has to be queued."""
-        if job.size is None or not self._is_alone(job.lane) or job.size > SMALL:
-            return False
-        if not self._at_work.acquire(blocking=False):
+        if job.size is None or not self._is_alone(job.lane) or not self._at_work.acquire(blocking=False):
             return False
         try:
-            with self._lock:
-                if self._connection is None or self._closed or self._unsettled or self._written >= SHARE:
-                    return False
-                jobs, self._held = [*self._held, job], []
-                self._unsettled += len(jobs)
-            self._commit_here(self._connection, jobs)
+            connection, jobs = self._connection, self._take_held(job)
+            if connection is None or not jobs:
+                return False
+            self._commit_here(connection, jobs)
         finally:
             self._at_work.release()
         return True
+
+    def _take_held(self, job: Job) -> list[Job]:
+        """What is held and this job, if they are to be done in this thread; else nothing."""
+        with self._lock:
+            jobs = [*self._held, job]
+            size = sum(one.size or 0 for one in jobs)
+            if self._connection is None or self._closed or self._unsettled:
+                return []
+            if self._written >= SHARE or size > SMALL:
+                return []
+            self._held = []
+            self._unsettled += len(jobs)
+            self._written += PAGES + size
+            return jobs
 
     def _is_alone(self, lane: str) -> bool:
         """Whether no other lane brought a job just now. Those of several lanes better share transactions."""
@@ -260,7 +272,6 @@ class Writer:
             if not isinstance(error, Exception):  # not of the work, but of whoever stops this thread
                 raise
             return
-        self._written += PAGES + (jobs[-1].size or 0)
         with self._lock:
             self._unsettled -= len(jobs)
         _tell(jobs[-1:])
