@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from langgraph._internal import _constants
 from langgraph.graph import state
 
 from collegium.runs import private
+
+
+class Note(TypedDict, total=False):
+    text: str
+
+
+def same(note: Note) -> Note:
+    return note
 
 
 def test_the_config_keys_that_lend_a_saver_and_make_resume_strict_are_langgraphs() -> None:
@@ -21,9 +29,9 @@ def test_the_channels_through_which_nodes_are_called_are_langgraphs() -> None:
 
 
 def test_the_channel_that_waits_for_several_nodes_has_the_name_that_stored_runs_are_read_by() -> None:
-    graph: Any = state.StateGraph(dict)
+    graph: Any = state.StateGraph(Note)
     for name in ("a", "b", "c"):
-        graph.add_node(name, dict)
+        graph.add_node(name, same)
     graph.add_edge("__start__", "a")
     graph.add_edge("__start__", "b")
     graph.add_edge(["a", "b"], "c")
