@@ -194,6 +194,36 @@ def show(run_id: RunId, db: Database = None, as_json: Json = False) -> int:
 
 
 @app.command()
+def history(run_id: RunId, db: Database = None, as_json: Json = False) -> int:
+    """List the steps that a run has taken."""
+    from .forking import history
+
+    return history(run_id, db=db, as_json=as_json)
+
+
+@app.command()
+def fork(
+    run_id: RunId,
+    at: Annotated[str, typer.Option("--at", metavar="STEP", help="From `collegium history RUN`: 3, or 3/answer/1.")],
+    settings: Settings = None,
+    effects: Annotated[
+        str | None,
+        typer.Option("--effects", metavar="reuse|redo", help="What the run had done after STEP: reuse or redo."),
+    ] = None,
+    model: Model = None,
+    yes: Yes = False,
+    by: By = None,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Go on from a step of a run, in a run of its own, with other values if you like."""
+    from .running import RunOptions, fork
+
+    given = RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json)
+    return fork(run_id, at, settings or [], effects, given)
+
+
+@app.command()
 def cancel(
     run_id: RunId,
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
@@ -308,3 +338,14 @@ def models_pull(
     from .weights import pull
 
     return pull(name, as_json=as_json)
+
+
+@models_app.command("probe")
+def models_probe(
+    spec: Annotated[str, typer.Argument(help="provider:model[@url]", metavar="SPEC")],
+    as_json: Json = False,
+) -> int:
+    """Measure what a model and its server do, and remember it."""
+    from .probing import probe
+
+    return probe(spec, as_json=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
 
 from ..core.messages import Message, ToolCall, ToolSpec, Usage
@@ -82,6 +82,14 @@ class Capabilities:
     """The window of one request, prompt and answer together."""
     behaviour: Behaviour = Behaviour()
     """What the full probe (`collegium models probe`) saw."""
+
+    def seen(self, behaviour: Behaviour) -> Capabilities:
+        """The same, corrected by what was seen: a schema that is not enforced, a window that is smaller."""
+        structured = self.structured
+        if structured == "json_schema" and behaviour.schema_enforced is False:
+            structured = "tool" if self.tools and behaviour.tool_named else "json_object"
+        window = behaviour.window_found or behaviour.window_reported or self.context_tokens
+        return replace(self, structured=structured, context_tokens=window, behaviour=behaviour)
 
 
 @dataclass(frozen=True, slots=True)

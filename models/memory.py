@@ -6,15 +6,16 @@ import contextlib
 import json
 import os
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from ..core.ids import digest
 from ..core.settings import cache_home
-from .base import Capabilities, Level, Rung
+from ._json import as_object
+from .base import Behaviour, Capabilities, Level, Rung
 
-VERSION = 1
+VERSION = 2
 """Raised when the probe asks other things than before; older measurements are then made anew."""
 
 
@@ -54,4 +55,15 @@ def _capabilities(data: dict[str, Any]) -> Capabilities | None:
     level, rung, tools, window = (data.get(n) for n in ("level", "structured", "tools", "context_tokens"))
     if level not in get_args(Level) or rung not in get_args(Rung) or not isinstance(tools, bool):
         return None
-    return Capabilities(cast(Level, level), cast(Rung, rung), tools, window if isinstance(window, int) else None)
+    context = window if isinstance(window, int) else None
+    return Capabilities(
+        cast(Level, level), cast(Rung, rung), tools, context, _behaviour(as_object(data.get("behaviour")))
+    )
+
+
+def _behaviour(data: dict[str, Any]) -> Behaviour:
+    """What was seen; a value of another type than the field's counts as not seen."""
+    empty = Behaviour()
+    known = {one.name: one.type for one in fields(Behaviour)}
+    kept = {name: value for name, value in data.items() if type(value).__name__ in str(known.get(name, ""))}
+    return replace(empty, **kept)

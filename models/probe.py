@@ -24,7 +24,8 @@ from ..core.errors import (
 from ..core.messages import Message, ToolSpec, assistant, system, user
 from .base import Capabilities, Completion, Level, Model, Params, Rung
 
-_GREEDY = Params(temperature=0.0, max_tokens=60, seed=7)
+GREEDY = Params(temperature=0.0, max_tokens=60, seed=7)
+"""How the quiz wants its answers."""
 _ANSWER_TIMEOUT_S = 120.0
 _WRONG_ALLOWED = 1
 _FAILS = (InvalidOutput, OutputTruncated, OutputRefused, BackendRejected, BackendTimeout)
@@ -127,12 +128,13 @@ class Declared(Protocol):
         ...
 
 
-async def measure(model: Model, declared: Declared) -> Capabilities:
+async def measure(model: Model, declared: Declared, params: Params = GREEDY) -> Capabilities:
     """What the model can do, by the quiz.
 
     Args:
         model: Asked two to thirteen short questions, greedily.
         declared: What its server is documented to do; the quiz may only lower it.
+        params: How to decode; greedily, as far as the server takes that.
 
     Raises:
         BackendUnavailable: The server does not answer.
@@ -140,21 +142,21 @@ async def measure(model: Model, declared: Declared) -> Capabilities:
     rungs: list[Rung | None] = []
     wrong = 0
     for item in _QUIZ:
-        done = await _extract(model, item)
+        done = await _extract(model, item, params)
         rungs.append(done.rung if done else None)
         wrong += not _is_right(item, done)
         if wrong > _WRONG_ALLOWED:
             return Capabilities("tiny", _lowest(rungs, declared.structured), tools=False)
     structured = _lowest(rungs, declared.structured)
-    tools = declared.tools and await _calls_tool(model)
-    level: Level = "capable" if await _judges(model) else "small"
+    tools = declared.tools and await _calls_tool(model, params)
+    level: Level = "capable" if await _judges(model, params) else "small"
     return Capabilities(level, structured, tools)
 
 
-async def _extract(model: Model, item: _Item) -> Completion[_Short] | None:
+async def _extract(model: Model, item: _Item, params: Params) -> Completion[_Short] | None:
     shots = [m for shot in _SHOTS for m in (_ask(shot), assistant(f'{{"answer": "{shot.gold}"}}'))]
     try:
-        return await model.complete([*shots, _ask(item)], output=_Short, params=_GREEDY, timeout_s=_ANSWER_TIMEOUT_S)
+        return await model.complete([*shots, _ask(item)], output=_Short, params=params, timeout_s=_ANSWER_TIMEOUT_S)
     except _FAILS:
         return None
 
@@ -173,29 +175,29 @@ def _is_right(item: _Item, done: Completion[_Short] | None) -> bool:
     return short and answer in item.text.lower() and item.gold.lower() in answer
 
 
-async def _calls_tool(model: Model) -> bool:
+async def _calls_tool(model: Model, params: Params) -> bool:
     asked = [system("Use the tool when it helps."), user("Wake me at 06:30.")]
     try:
-        done = await model.complete(asked, tools=[_ADD], params=_GREEDY, timeout_s=_ANSWER_TIMEOUT_S)
+        done = await model.complete(asked, tools=[_ADD], params=params, timeout_s=_ANSWER_TIMEOUT_S)
     except _FAILS:
         return False
     return any(call.name == _ADD["name"] and "6:30" in call.arguments for call in done.tool_calls)
 
 
-async def _judges(model: Model) -> bool:
+async def _judges(model: Model, params: Params) -> bool:
     """Whether every pair is judged rightly in both orders."""
     for pair in _PAIRS:
-        verdicts = await asyncio.gather(_verdict(model, pair, "A"), _verdict(model, pair, "B"))
+        verdicts = await asyncio.gather(*(_verdict(model, pair, right, params) for right in ("A", "B")))
         if not all(verdicts):
             return False
     return True
 
 
-async def _verdict(model: Model, pair: _Pair, right: Literal["A", "B"]) -> bool:
+async def _verdict(model: Model, pair: _Pair, right: str, params: Params) -> bool:
     shown: Sequence[str] = (pair.right, pair.wrong) if right == "A" else (pair.wrong, pair.right)
     asked = user(f"Question: {pair.question}\nAnswer A: {shown[0]}\nAnswer B: {shown[1]}\nWhich is right?")
     try:
-        done = await model.complete([asked], output=_Choice, params=_GREEDY, timeout_s=_ANSWER_TIMEOUT_S)
+        done = await model.complete([asked], output=_Choice, params=params, timeout_s=_ANSWER_TIMEOUT_S)
     except _FAILS:
         return False
     return done.output.better == right

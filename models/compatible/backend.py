@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ...core.errors import BackendError, BackendTimeout, InvalidInput
+from ..asking import ask_server
 from ..backend import Backend, Call, is_watched, tell
 from ..base import Behaviour, Capabilities, Completion, ReasoningDelta, Rung, StreamEvent, TextDelta
+from ..decoding import without_untaken
 from ..listing import Listing
 from ..memory import Memory
-from ..probe import measure
+from ..observing import observe
+from ..probe import GREEDY, measure
 from ..profiles import Profile
 from ..structured import FormatRefused, Ladder
 from .effort import Effort
@@ -22,6 +25,7 @@ from .limits import LIMITS, Limits
 from .request import build_request, narrowed
 from .response import Reader
 from .retry import Sleep
+from .subject import Bare
 from .transport import Transport
 
 T = TypeVar("T")
@@ -58,6 +62,7 @@ class CompatibleModel(Backend):
         self._reader = Reader(spec, profile.reasoning, limits)
         self._exchange = Exchange(self._reader, transport, sleep)
         self._settings = profile.settings(name)
+        self._greedy = without_untaken(GREEDY, self._settings)
         self._known = capabilities
         self._memory = memory or Memory()
         self._ladder = Ladder(spec, hosted=profile.hosted, lowered=self._lower)
@@ -84,8 +89,8 @@ class CompatibleModel(Backend):
         return self._known
 
     async def probe(self) -> Capabilities:
-        """Measure afresh what the model can do, and remember it."""
-        self._known = await self._measured(afresh=True)
+        """Measure afresh and in full what the model and its server can do, and remember it."""
+        self._known = await self._measured(fully=True)
         return self._known
 
     async def listing(self) -> Listing:
@@ -149,13 +154,18 @@ class CompatibleModel(Backend):
         self._start = rung
         self._memory.remember(Capabilities(structured=rung), "rung", self._transport.place, self._name)
 
-    async def _measured(self, *, afresh: bool = False) -> Capabilities:
-        """The remembered measurement of this very model, else a new one."""
+    async def _measured(self, *, fully: bool = False) -> Capabilities:
+        """The remembered measurement of this very model, else (or if it is to be full) a new one."""
         entry = (await self.listing()).find(self._name)
-        key = (self._transport.place, entry.name, entry.digest)
-        if not afresh and (known := self._memory.recall(*key)):
+        said = await ask_server(self._transport, self._profile, self._name)
+        key = (self._transport.place, entry.name, entry.digest, said.version)
+        if not fully and (known := self._memory.recall(*key)):
             return known
-        found = replace(await measure(self, self._profile), context_tokens=entry.context_tokens)
+        window = said.context_tokens or entry.context_tokens
+        found = replace(await measure(self, self._profile, self._greedy), context_tokens=window)
+        if fully:
+            bare = Bare(self._name, self._profile, self._exchange, self._reader, self._limits.timeout_s)
+            found = found.seen(await observe(bare, said, context_tokens=window, tools=self._profile.tools))
         self._memory.remember(found, *key)
         return found
 

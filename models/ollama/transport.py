@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import orjson
 
-from ...core.errors import BackendError, BackendRejected
+from ...core.errors import BackendRejected
 from .._json import as_object
-from ..compatible.failures import Transient
+from ..asking import trained_window
 from ..compatible.limits import LIMITS
 from ..compatible.response import Reader
 from ..compatible.transport import AiohttpTransport, Body, Opened
@@ -22,6 +22,8 @@ from ..profiles import PROFILES
 from .wire import Chunks, completion_of, native_request
 
 SMALLEST: Final = 4096
+_UNKNOWN_LIMIT: Final = 1 << 20
+"""Where the server does not say what the model was made for."""
 _ROOM: Final = 2048
 """Tokens kept for an answer whose length the caller leaves open."""
 _BYTES_A_TOKEN: Final = 3
@@ -79,19 +81,11 @@ class OllamaTransport:
 
     async def _native(self, body: Mapping[str, Any]) -> dict[str, Any]:
         if self._limit is None:
-            self._limit = await self._largest()
+            self._limit = await trained_window(self, self._name) or _UNKNOWN_LIMIT
         need = _size(body) // _BYTES_A_TOKEN + int(body.get("num_predict") or _ROOM)
         while self._window < need and self._window < self._limit:
             self._window *= 2  # it only grows: each change of it loads the model anew
         return native_request(body, min(self._window, self._limit))
-
-    async def _largest(self) -> int:
-        """The longest window that the model was made for; a server that does not say sets no limit here."""
-        try:
-            shown = self._reader.loads(await self._inner.ask("/api/show", {"model": self._name}))
-        except (BackendError, Transient):
-            return 1 << 20
-        return trained_window(shown) or 1 << 20
 
     async def _events(self, native: Mapping[str, Any], chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         made, rest = Chunks(), b""
@@ -126,13 +120,6 @@ class OllamaTransport:
                 f"the server cut the prompt: it read {counted} tokens of {size} bytes, in a window of {window}. "
                 "Shorten the prompt, or take a model with a longer window.",
             )
-
-
-def trained_window(shown: Mapping[str, Any]) -> int | None:
-    """The window that `/api/show` tells of a model, in tokens."""
-    info = as_object(shown.get("model_info"))
-    found = [value for key, value in info.items() if key.endswith(".context_length") and isinstance(value, int)]
-    return found[0] if found and found[0] > 0 else None
 
 
 def _size(body: Mapping[str, Any]) -> int:
