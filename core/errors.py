@@ -17,6 +17,8 @@
     │   ├── UndeclaredTarget       a node or router went to a node it did not declare
     │   ├── Rejected               a person rejected a field under review; the run is cancelled
     │   ├── ThreadBusy             the thread already has an unfinished run
+    │   ├── RunTimeout             the run was at work for as long as it may
+    │   ├── RunPruned              the state of the run was removed, so it cannot go on
     │   ├── UnknownRun             no run has this id
     │   ├── GraphChanged           the stored run belongs to another shape of the graph
     │   └── Fenced                 another worker took the run over
@@ -284,6 +286,35 @@ class ThreadBusy(RunError):
             f"Thread {self.thread_id!r} has an unfinished run {self.run_id} ({self.status}). "
             'Finish or cancel it, or start with on_busy="enqueue".'
         )
+
+
+class RunTimeout(RunError):
+    """The run was at work for as long as it may; the step at work was cancelled."""
+
+    code = "run_timeout"
+
+    def __init__(self, run_id: str, timeout_s: float) -> None:
+        super().__init__(run_id, timeout_s)
+        self.run_id, self.timeout_s = run_id, timeout_s
+
+    def __str__(self) -> str:
+        return (
+            f"Run {self.run_id} was at work for its {self.timeout_s:g} s, and its step was cancelled. "
+            "Resume it to give it as long again, or start one with a longer timeout_s."
+        )
+
+
+class RunPruned(RunError):
+    """The state of a finished run was removed; what it did and what was decided is still there."""
+
+    code = "run_pruned"
+
+    def __init__(self, run_id: str, pruned_at: datetime) -> None:
+        super().__init__(run_id, pruned_at)
+        self.run_id, self.pruned_at = run_id, pruned_at
+
+    def __str__(self) -> str:
+        return f"Run {self.run_id} cannot go on: its state was pruned on {self.pruned_at:%Y-%m-%d}. Start another run."
 
 
 class UnknownRun(RunError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -22,7 +23,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, Interrupt, StateSnapshot
 
 from ..core.context import current_node, current_run, node_calls
-from ..core.errors import Fenced, Rejected, StoreError
+from ..core.errors import Fenced, Rejected, RunTimeout, StoreError
 from ..core.messages import Usage
 from ..guardrails.policy import Policy
 from .budget import Budget
@@ -152,6 +153,7 @@ class Lease:
 
     def __init__(self, engine: Engine, row: RunRow, target: Target, scope: RunScope, control: RunControl) -> None:
         self.engine, self.row, self.target, self.scope, self.control = engine, row, target, scope, control
+        self._began = asyncio.get_running_loop().time()
         self._show = NodeShow(scope)
         self._next: str | None = None
         self._ended: RunRow | None = None
@@ -171,7 +173,8 @@ class Lease:
         """Advance until the run rests; whatever goes wrong is recorded on the run."""
         self.scope.event("run_started" if self.row.epoch == 1 else "run_resumed", {}, node="")
         try:
-            self.scope.deps = await self.engine.deps(self.engine.services.get(self.row.run_id, Services()))
+            async with self._in_time():
+                self.scope.deps = await self.engine.deps(self.engine.services.get(self.row.run_id, Services()))
             return self._outcome(await self._advance())
         except Fenced:
             return Outcome("fenced")
@@ -186,10 +189,39 @@ class Lease:
         except Rejected as error:
             await self._finish("cancelled", str(error))
             return self._outcome("cancelled", error)
+        except RunTimeout as error:
+            await self._finish("failed", str(error), fence=True)
+            return self._outcome("failed", error)
         except Exception as error:  # the boundary of a run: any failure of a node becomes its outcome
             log.debug("run %s failed", self.row.run_id, exc_info=True)
             await self._finish("failed", reason_of(error, self.scope.budget))
             return self._outcome("failed", error)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncGenerator[None]:
+        """Cancel what is at work inside once the run has used up its time.
+
+        Only what can be done once more stands inside: a record of the run's end, cut off, could contradict its state.
+
+        Raises:
+            RunTimeout: The time is used up.
+        """
+        timeout_s = self.row.timeout_s
+        limit = asyncio.timeout(None if timeout_s is None else timeout_s - self._worked_s)
+        try:
+            async with limit:
+                yield
+        except (Fenced, GraphDrained, StoreError):
+            raise
+        except Exception as error:  # a node may turn the cancellation into an error of its own
+            if timeout_s is not None and limit.expired():
+                raise RunTimeout(self.row.run_id, timeout_s) from error
+            raise
+
+    @property
+    def _worked_s(self) -> float:
+        """Seconds that the run has been at work, this turn included."""
+        return self.row.worked_s + asyncio.get_running_loop().time() - self._began
 
     def _outcome(self, end: End, cause: Exception | None = None) -> Outcome:
         return Outcome(end, cause, self._next, self._ended, self._values if end == "done" else None)
@@ -203,7 +235,8 @@ class Lease:
                 return "done"
             if isinstance(step, _Park):
                 return await self._park(step.interrupts)
-            interrupts = await self._segment(step)
+            async with self._in_time():
+                interrupts = await self._segment(step)
             if interrupts and self._saver.refused:  # what waits could not go on from where it stands
                 raise self._saver.refused[0]
             step = _Park(interrupts) if interrupts else await self._after()
@@ -309,7 +342,9 @@ class Lease:
         parked = await self._rest(lambda conn: runs.park(conn, run_id, epoch, rows, now=now, **used), _parking_news)
         return "again" if parked.status == "queued" else "waiting"
 
-    async def _finish(self, status: Literal["done", "failed", "cancelled"], error: str | None = None) -> None:
+    async def _finish(
+        self, status: Literal["done", "failed", "cancelled"], error: str | None = None, *, fence: bool = False
+    ) -> None:
         now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
         news: dict[str, _News] = {
             "done": ("run_done", {}),
@@ -320,7 +355,7 @@ class Lease:
 
         def finish(conn: Connection) -> str | None:
             reason = error and effects.with_doubts(conn, run_id, error)
-            return runs.finish(conn, run_id, epoch, status, now=now, error=reason, **used)
+            return runs.finish(conn, run_id, epoch, status, now=now, error=reason, fence=fence, **used)
 
         if status == "done" and self.engine.store.put_off(self.scope.lane, finish, last=True):
             for event in self._numbered(now, [news[status]]):
@@ -348,7 +383,7 @@ class Lease:
 
     def _used(self) -> dict[str, Any]:
         """What the run has used so far, as changes of its row."""
-        return {"usage": asdict(self.scope.usage), "model": self.scope.model}
+        return {"usage": asdict(self.scope.usage), "model": self.scope.model, "worked_s": self._worked_s}
 
     async def _rest(
         self,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from ...core.errors import ThreadBusy, UnknownRun
+from ...core.errors import RunPruned, ThreadBusy, UnknownRun
 from . import approvals, labels
 from .rows import ApprovalRow, RunRow, StoredStatus
 from .tables import (
@@ -172,6 +172,7 @@ def park(
     now: datetime,
     usage: Mapping[str, Any] | None = None,
     model: str | None = None,
+    worked_s: float | None = None,
 ) -> Parked:
     """Let a run wait for these questions, all that it has open; nothing of it stays in memory.
 
@@ -192,7 +193,7 @@ def park(
         status=status,
         owner=None,
         updated_at=now,
-        **_used(usage, model),
+        **_used(usage, model, worked_s),
     )
     return Parked(status, stored)
 
@@ -205,16 +206,22 @@ def finish(
     *,
     now: datetime,
     error: str | None = None,
+    fence: bool = False,
     usage: Mapping[str, Any] | None = None,
     model: str | None = None,
+    worked_s: float | None = None,
 ) -> str | None:
     """End a run and free its thread; returns the id of the pending run that is queued by it.
+
+    With `fence` the epoch ends, too: what may still be at work for the run, in a thread that cannot be stopped,
+    writes nothing more.
 
     Raises:
         Fenced: Another worker took the run over, or it was cancelled.
     """
     run = run_record(conn, run_id, epoch)
-    return _end(conn, run, status, now, error, **_used(usage, model))
+    changes = _used(usage, model, worked_s) | ({"epoch": epoch + 1} if fence else {})
+    return _end(conn, run, status, now, error, **changes)
 
 
 def cancel(conn: sqlite3.Connection, run_id: str, reason: str, *, now: datetime) -> str | None:
@@ -240,6 +247,7 @@ def requeue(
     now: datetime,
     usage: Mapping[str, Any] | None = None,
     model: str | None = None,
+    worked_s: float | None = None,
 ) -> None:
     """Give a running run back, so that another worker (or this one, later) goes on with it.
 
@@ -247,23 +255,26 @@ def requeue(
         Fenced: Another worker took the run over, or it was cancelled.
     """
     run = run_record(conn, run_id, epoch)
-    change_run(conn, run, status="queued", owner=None, updated_at=now, **_used(usage, model))
+    change_run(conn, run, status="queued", owner=None, updated_at=now, **_used(usage, model, worked_s))
 
 
 def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
-    """Queue a failed run once more; it goes on from its last checkpoint.
+    """Queue a failed run once more; it goes on from its last checkpoint, and may be at work for its whole time again.
 
     Raises:
         UnknownRun: There is no such run.
+        RunPruned: Its state was removed.
         ThreadBusy: Its thread has another unfinished run.
     """
     run = get_run(conn, run_id)
+    if run.pruned_at is not None:
+        raise RunPruned(run_id, run.pruned_at)
     ahead = conn.execute(
         f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (run.thread_id,)
     ).fetchone()
     if ahead is not None:
         raise ThreadBusy(run.thread_id, *ahead)
-    update_run(conn, run, status="queued", error=None, finished_at=None, updated_at=now)
+    update_run(conn, run, status="queued", error=None, finished_at=None, worked_s=0.0, updated_at=now)
 
 
 def forget(conn: sqlite3.Connection, prefix: str, *, keep: int) -> list[str]:
@@ -358,10 +369,10 @@ def _holder(conn: sqlite3.Connection, thread_id: str, ahead: tuple[str, str]) ->
     return found or ahead
 
 
-def _used(usage: Mapping[str, Any] | None, model: str | None) -> dict[str, Any]:
+def _used(usage: Mapping[str, Any] | None, model: str | None, worked_s: float | None) -> dict[str, Any]:
     """What a run has used, as changes of its row."""
-    changes: dict[str, Any] = {} if usage is None else {"usage": dict(usage)}
-    return changes | {"model": model} if model else changes
+    changes = {"usage": None if usage is None else dict(usage), "model": model, "worked_s": worked_s}
+    return {name: value for name, value in changes.items() if value is not None}
 
 
 def _end(
