@@ -349,3 +349,19 @@ def models_probe(
     from .probing import probe
 
     return probe(spec, as_json=as_json)
+
+
+@models_app.command("fit")
+def models_fit(
+    name: Annotated[str | None, typer.Argument(help="A known model, or a file of weights.", metavar="[NAME]")] = None,
+    params: Annotated[str | None, typer.Option("--params", help="Number of parameters, such as 7b.")] = None,
+    bits: Annotated[int | None, typer.Option("--bits", min=1, max=32, help="Bits a weight; default: 16.")] = None,
+    context: Annotated[int, typer.Option("--context", min=1, help="Tokens of one request.")] = 8192,
+    slots: Annotated[int, typer.Option("--slots", min=1, help="Requests at once.")] = 1,
+    gpu_gb: Annotated[float | None, typer.Option("--gpu-gb", min=0.1, help="Memory of the GPU.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Tell whether a model fits on a GPU, and how to start it."""
+    from .fitting import fit_model
+
+    return fit_model(name, params, bits=bits, context=context, slots=slots, gpu_gb=gpu_gb, as_json=as_json)

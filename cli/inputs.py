@@ -32,7 +32,15 @@ class InputField:
 def input_fields(graph: Any) -> list[InputField]:
     """The fields that a graph takes, in the order of its input schema."""
     builder = getattr(graph, "builder", graph)
-    schema: Any = getattr(builder, "input_schema", None) or builder.state_schema
+    return _fields_of(getattr(builder, "input_schema", None) or builder.state_schema)
+
+
+def state_fields(graph: Any) -> list[InputField]:
+    """All fields of a graph's state, in their order."""
+    return _fields_of(getattr(graph, "builder", graph).state_schema)
+
+
+def _fields_of(schema: Any) -> list[InputField]:
     model: type[Any] | None = schema if isinstance(schema, type) else None
     if model is not None and issubclass(model, BaseModel):
         fields = model.model_fields.items()
@@ -60,14 +68,24 @@ def gather_input(
     for name in values:
         _field(known, name)
     for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise InvalidInput("--set", f"{setting!r} is not field=value.")
-        field = _field(known, name.strip())
+        name, value = setting_of(setting)
+        field = _field(known, name)
         values[field.name] = _read(field, value)
     if text is not None:
         values[_text_field(fields, values).name] = text
     return values
+
+
+def setting_of(text: str) -> tuple[str, str]:
+    """Field and value of one `--set`.
+
+    Raises:
+        InvalidInput: It is not `field=value`.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInput("--set", f"{text!r} is not field=value.")
+    return name.strip(), value
 
 
 def read_value(text: str) -> Any:

@@ -7,11 +7,12 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ..core.errors import ApprovalError, InvalidDecision
+from ..core.errors import ApprovalError, InvalidDecision, InvalidInput, UnknownRun
 from .asking import Asker
 from .failures import DONE, FAILED, WAITING, complain
+from .forking import changes
 from .inputs import gather_input, input_fields
 from .live import LineView, SilentView, TreeView, View
 from .opening import graph_of_run, open_runner, person, store_url
@@ -72,11 +73,29 @@ def resume(run_id: str, options: RunOptions) -> int:
         return await runner.resume(run_id)
 
     async def whole() -> int:
-        from ..core.errors import UnknownRun
-
         if url is None:
             raise UnknownRun(run_id)
         return await _Session(options, begin).hold(url, await graph_of_run(url, run_id))
+
+    return asyncio.run(whole())
+
+
+def fork(run_id: str, at: str, settings: Sequence[str], effects: str | None, options: RunOptions) -> int:
+    """Start a run that goes on from a step of a stored one."""
+    url = store_url(options.db)
+    if effects not in (None, "reuse", "redo"):
+        raise InvalidInput("--effects", f"{effects!r} is neither reuse nor redo.")
+
+    async def whole() -> int:
+        if url is None:
+            raise UnknownRun(run_id)
+        graph = await graph_of_run(url, run_id)
+        values = changes(graph, at, settings)
+
+        async def begin(runner: Runner) -> Run[Any]:
+            return await runner.fork(run_id, at=at, values=values, effects=cast("Any", effects))
+
+        return await _Session(options, begin).hold(url, graph)
 
     return asyncio.run(whole())
 

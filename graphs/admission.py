@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
+from langgraph.types import Overwrite
 from pydantic import BaseModel, ValidationError
 
 from ..core.errors import InvalidInput, InvalidWrite, nearest
-from .fields import MISSING, Fields, explain
+from .fields import MISSING, Fields, explain, show
 from .nodes import build_state
 
 StateT = TypeVar("StateT", bound=BaseModel)
@@ -54,6 +55,23 @@ def landed(
             values[name] = fields.land("input", name, value)
         except InvalidWrite as error:
             raise InvalidInput(name, f"{error.problem} (it was {error.value}).") from error
+    return values
+
+
+def changed(fields: Fields, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that are put into a state from outside, each checked against its field.
+
+    Raises:
+        InvalidInput: A field is unknown or refused.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in fields:
+            raise InvalidInput(name, f"the state has no such field. {nearest(name, tuple(fields))}")
+        try:
+            values[name] = fields.land("fork", name, Overwrite(value)).value
+        except InvalidWrite as error:
+            raise InvalidInput(name, f"{error.problem} (it was {show(value)}).") from error
     return values
 
 

@@ -22,6 +22,7 @@ from .decisions import (
 from .events import KINDS, LIVE_ONLY, STOPS, Event, EventKind
 from .run import AT_REST, Run, RunStatus
 from .runner import MEMORY, Runner
+from .steps import Step
 from .target import AnyGraph, ManagedGraph, Target
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "RunStatus",
     "Runner",
     "STOPS",
+    "Step",
     "Target",
     "ask",
     "call_key",

@@ -8,8 +8,6 @@ from sqlite3 import Connection
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
-
 from ..core.clock import Clock
 from ..core.ids import IdSource
 from ..guardrails.policy import Policy
@@ -66,10 +64,13 @@ class Engine:
     def saver(self, row: RunRow, target: Target) -> StoreSaver:
         """The run's checkpoints; a write is refused once the lease of `row.epoch` is lost."""
         return self._saver(target).scoped(
-            row.run_id, row.epoch, fresh=target.fresh, blank=target.fresh and row.epoch == 1
+            row.run_id,
+            row.epoch,
+            fresh=target.fresh,
+            blank=target.fresh and row.epoch == 1 and row.forked_at is None,
         )
 
-    def reader(self, row: RunRow, target: Target) -> BaseCheckpointSaver[Any]:
+    def reader(self, row: RunRow, target: Target) -> StoreSaver:
         """The run's checkpoints, those of other runs on its thread left out; for reading."""
         return self._saver(target).scoped(row.run_id, row.epoch, fresh=True)
 

@@ -33,10 +33,8 @@ class Reader:
 
         def read(conn: Connection) -> tuple[RunRow, list[ApprovalRow]]:
             row = runs.get(conn, run_id)
-            if row.status != "waiting":
-                return row, []
-            runs.verify(conn, run_id)  # a question that vanished would be waited for without end
-            return row, approvals.inbox(conn, run_id=run_id)
+            runs.verify(conn, row)  # a question that vanished would be waited for without end
+            return row, approvals.inbox(conn, run_id=run_id) if row.status == "waiting" else []
 
         row, waiting = await self._engine.store.read(read)
         target = self.target(row)
@@ -44,11 +42,12 @@ class Reader:
         return self.view(row, target, values, [approval_of(one) for one in waiting])
 
     def target(self, row: RunRow) -> Target | None:
-        """The graph of a stored run, where it is known here."""
+        """The graph of a stored run, where it is known here and can read what the run has stored."""
         try:
-            return self._engine.registry.named(row.graph)
+            target = self._engine.registry.target(row)
         except UnknownTarget:
             return None
+        return None if target.misreads(row) else target
 
     def view(
         self,
@@ -75,6 +74,8 @@ class Reader:
             timeout_s=row.timeout_s,
             worked_s=row.worked_s,
             pruned_at=row.pruned_at,
+            parent_run_id=row.parent_run_id,
+            forked_at=row.forked_at,
             host=self._host,
             cause=self._engine.causes.get(row.run_id),
         )

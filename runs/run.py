@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from ..core.messages import Usage
 from .decisions import Approval, Decision
 from .events import Event
+from .steps import Step
 
 StateT = TypeVar("StateT")
 
@@ -40,6 +41,22 @@ class RunHost(Protocol):
 
     async def cancel(self, run_id: str, reason: str = "") -> Run[Any]:
         """End the run."""
+        ...
+
+    async def history(self, run_id: str) -> list[Step]:
+        """The steps of the run."""
+        ...
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        at: str | int,
+        values: Mapping[str, Any] | None = None,
+        effects: Literal["reuse", "redo"] | None = None,
+        thread_id: str | None = None,
+    ) -> Run[Any]:
+        """A run that goes on from a step of the run."""
         ...
 
     def events(self, run_id: str, *, after: int = 0) -> AsyncIterator[Event]:
@@ -74,6 +91,10 @@ class Run(Generic[StateT]):
     """Seconds that it has been at work up to its last rest, since it was started or last resumed after a failure."""
     pruned_at: datetime | None = None
     """When its state and events were removed; None while they are there."""
+    parent_run_id: str | None = None
+    """The run that this one was forked from, and"""
+    forked_at: str | None = None
+    """the step of it from which it went on."""
     host: RunHost | None = field(default=None, repr=False, compare=False)
     cause: BaseException | None = field(default=None, repr=False, compare=False)
     """The exception behind `error`, in the process in which it happened."""
@@ -124,3 +145,18 @@ class Run(Generic[StateT]):
     def events(self, *, after: int = 0) -> AsyncIterator[Event]:
         """What happened since event `after`, then what happens, until the run rests."""
         return self._host().events(self.run_id, after=after)
+
+    async def history(self) -> list[Step]:
+        """The steps that the run has taken, oldest first; see `Runner.history`."""
+        return await self._host().history(self.run_id)
+
+    async def fork(
+        self,
+        *,
+        at: str | int,
+        values: Mapping[str, Any] | None = None,
+        effects: Literal["reuse", "redo"] | None = None,
+        thread_id: str | None = None,
+    ) -> Run[StateT]:
+        """Begin a run that goes on from a step of this one; see `Runner.fork`."""
+        return await self._host().fork(self.run_id, at=at, values=values, effects=effects, thread_id=thread_id)

@@ -21,12 +21,15 @@ from .budget import Budget
 from .decisions import Approval, Decision, decision_to_json
 from .engine import Engine, Services
 from .events import LIVE_ONLY, Event
+from .fitting import settle
+from .fork import Effects, Wish, forked
 from .parking import approval_of
 from .reading import Reader
 from .registry import Registry
 from .run import AT_REST, Run, RunStatus
 from .scope import lane_of
-from .store import RunRow, Store, approvals, effects, events, runs
+from .steps import Step, steps_of
+from .store import ApprovalRow, RunRow, Store, approvals, effects, events, runs, tip
 from .target import AnyGraph, Target
 from .watch import Watch, arriving
 from .worker import ANONYMOUS, Worker
@@ -223,17 +226,69 @@ class Runner:
         Raises:
             UnknownRun: There is no such run.
             ThreadBusy: It had failed, and its thread has another unfinished run.
-            GraphChanged: Its graph has another shape than it was started with.
+            GraphChanged: Its graph has changed, so that it cannot go on.
         """
         now = await self._worker.sweep()
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
-        self._engine.registry.of(row)
+        self._engine.registry.named(row.graph)
+        if await settle(self._engine, run_id):
+            row = await self._store.read(lambda conn: runs.get(conn, run_id))
         if row.status == "failed":
             await self._store.write(lambda conn: runs.reopen(conn, run_id, now=now), full=True)
         self._worker.adopt(run_id)
         if row.status in ("queued", "failed"):
             self._worker.spawn(run_id)
         return await self.get(run_id)
+
+    async def history(self, run_id: str) -> list[Step]:
+        """The steps that a run has taken, oldest first, those of graphs inside it included.
+
+        In memory only the last is kept.
+
+        Raises:
+            UnknownRun: There is no such run.
+            UnknownTarget: The run's graph is not one of the Runner's.
+            GraphChanged: Its graph has another shape than it was started with.
+        """
+        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        return await steps_of(self._engine, row, self._engine.registry.of(row))
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        at: str | int,
+        values: Mapping[str, Any] | None = None,
+        effects: Effects | None = None,
+        thread_id: str | None = None,
+    ) -> Run[Any]:
+        """Begin a run that goes on from a step of another, which stays as it is.
+
+        What ran in that step is taken to have written `values`: routers look at them and choose anew. Questions
+        after the step are asked again; a recorded effect that stands for a call needs no approval.
+
+        Args:
+            run_id: The parent, at rest or at work.
+            at: The path of a step of its `history`: `3`, or `3/answer/1` inside a graph that node `answer` ran.
+            values: Fields to change, as whole values.
+            effects: What becomes of effects that the parent made after the step: `reuse` takes their recorded
+                results where the fork makes the same calls (tool and arguments), each once; `redo` makes them
+                anew. Needed only where there are such effects.
+            thread_id: The fork's thread; a new one by default.
+
+        Raises:
+            UnknownRun: There is no such run.
+            InvalidInput: There is no such step, a value does not fit, effects need a choice, or the store is in memory.
+            ThreadBusy: The thread has an unfinished run.
+            GraphChanged: The graph has another shape than the parent was started with.
+        """
+        parent = await self._store.read(lambda conn: runs.get(conn, run_id))
+        target = self._engine.registry.of(parent)
+        wish = Wish(str(at), dict(values or {}), effects, thread_id or self._engine.ids(ANONYMOUS))
+        row = await forked(self._engine, parent, target, wish)
+        self._worker.adopt(row.run_id)
+        self._worker.spawn(row.run_id, row if row.status == "running" else None)
+        return self._reader.view(row, target, None)
 
     async def cancel(self, run_id: str, reason: str = "") -> Run[Any]:
         """End a run: what waits is withdrawn, its worker is stopped, what was done stays done.
@@ -372,14 +427,16 @@ class Runner:
             The run at its next rest; as it stands, when another worker serves it.
 
         Raises:
-            ApprovalError: It was decided before, has expired, is unknown, or the decision does not fit.
+            ApprovalError: It was decided before, was withdrawn as its graph has changed, has expired, is unknown, or
+                the decision does not fit.
+            GraphChanged: The run's graph has changed, so that it cannot go on.
         """
         row = await self._store.read(lambda conn: approvals.get(conn, approval_id))
         run = await self._store.read(lambda conn: runs.get(conn, row.run_id))
+        if row.state == "pending" and run.graph in self._engine.registry.names:
+            row, run = await self._settled(row, run)
         target = self._reader.target(run)
         if row.state == "pending":
-            if target:
-                self._engine.registry.of(run)
             tool = target.tools.get(str(row.payload.get("tool"))) if target else None
             decision = checked(row, decision, tool)
         body, now = decision_to_json(decision), self._engine.clock.now()
@@ -388,6 +445,16 @@ class Runner:
             full=True,
         )
         return await self._after_answer(row.run_id, target)
+
+    async def _settled(self, row: ApprovalRow, run: RunRow) -> tuple[ApprovalRow, RunRow]:
+        """An open question and its run once the run stands in its graph as that is now."""
+        if not await settle(self._engine, run.run_id):
+            return row, run
+        row = await self._store.read(lambda conn: approvals.get(conn, row.approval_id))
+        run = await self._store.read(lambda conn: runs.get(conn, run.run_id))
+        if row.state == "cancelled":  # a migration has withdrawn it; what takes its place is asked at once
+            await self._after_answer(run.run_id, self._reader.target(run))
+        return row, run
 
     async def _after_answer(self, run_id: str, target: Target | None) -> Run[Any]:
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
@@ -416,7 +483,12 @@ class Runner:
         )
 
     async def _at_rest(self, run_id: str) -> bool:
-        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        def read(conn: Connection) -> RunRow:
+            row = runs.get(conn, run_id)
+            tip.check_events(conn, row)
+            return row
+
+        row = await self._store.read(read)
         return row.status in AT_REST and self._worker.at_work(run_id) is None
 
 

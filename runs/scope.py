@@ -17,6 +17,9 @@ from .budget import Budget
 from .events import LIVE_ONLY, Event, EventKind
 from .store import Store
 
+RUN_KEY = "collegium_run_id"
+"""Key of the run id in a checkpoint's metadata."""
+
 
 @dataclass(slots=True)
 class RunScope:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
-from langgraph.constants import TAG_HIDDEN
+from langgraph.constants import START
 from langgraph.types import StateSnapshot
 
 from ..core.errors import InvalidInput
@@ -29,7 +29,8 @@ class Step:
     path: str
     """Names it for `fork`: `3`, or `3/answer/1` for step 1 of the graph that node `answer` ran after step 3."""
     nodes: tuple[str, ...]
-    """What ran in it; empty for the step in which the input came."""
+    """What ran in it, a name for each task; empty for the step in which the input came. A map called `x` has a step
+    `x.split` before its tasks and one, `x.join`, after them."""
     wrote: tuple[str, ...]
     """Fields that got a value."""
     next: tuple[str, ...]
@@ -68,17 +69,13 @@ class _Chain:
         new, old = self.versions[id_of(snapshot)], self.versions.get(id_of(before), {}) if before else {}
         return Step(
             path=f"{prefix}{(snapshot.metadata or {}).get('step')}",
-            nodes=self._shown(ran),
+            nodes=tuple(name for name in ran if name != START),
             wrote=tuple(name for name in self.graph.stream_channels_list if new.get(name) != old.get(name)),
-            next=self._shown(snapshot.next),
+            next=snapshot.next,
             at=datetime.fromisoformat(snapshot.created_at or ""),
             checkpoint_id=id_of(snapshot),
             namespace=self.namespace,
         )
-
-    def _shown(self, names: Sequence[str]) -> tuple[str, ...]:
-        nodes = self.graph.nodes
-        return tuple(name for name in names if name in nodes and TAG_HIDDEN not in (nodes[name].tags or ()))
 
 
 async def steps_of(engine: Engine, row: RunRow, target: Target) -> list[Step]:

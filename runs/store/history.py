@@ -14,7 +14,7 @@ import ormsgpack
 
 from ...core.errors import CorruptState
 from . import checkpoints, pieces
-from .checkpoints import Key, Record, Search, Version, Write
+from .checkpoints import Record, Search, Version, Write
 from .pieces import Typed
 
 _DELTA = "counters_since_delta_snapshot"
@@ -133,7 +133,8 @@ def whole(conn: sqlite3.Connection, record: Record) -> Stored:
 def trails(conn: sqlite3.Connection, record: Record, channels: Sequence[str]) -> dict[str, Trail]:
     """What rebuilds these channels as they were at a checkpoint, from one walk over its ancestors."""
     found = {name: Trail([]) for name in channels}
-    for key, body in _ancestors(conn, record):
+    for earlier, body in _ancestors(conn, record):
+        key = earlier.key
         open_ones = [name for name, trail in found.items() if trail.seed is None]
         if not open_ones:
             break
@@ -187,23 +188,29 @@ def drop_unused(conn: sqlite3.Connection, thread_id: str) -> None:
     pieces.drop_unused(conn, thread_id)
 
 
+def needed(conn: sqlite3.Connection, record: Record) -> list[Record]:
+    """A checkpoint, and those before it that rebuild the channels which it holds as changes."""
+    found = [record]
+    unfolded = unpack_body(record).unfolded
+    for earlier, body in _ancestors(conn, record):
+        if not unfolded:
+            break
+        found.append(earlier)
+        unfolded -= body.valued
+    return found
+
+
 def _keep_latest(conn: sqlite3.Connection, thread_id: str, ns: str) -> None:
     newest = checkpoints.latest(conn, thread_id, ns, None)
     if newest is None:
         return
-    kept = {newest.key}
-    unfolded = unpack_body(newest).unfolded
-    for key, body in _ancestors(conn, newest):
-        if not unfolded:
-            break
-        kept.add(key)
-        unfolded -= body.valued
+    kept = {record.key for record in needed(conn, newest)}
     for record in list(checkpoints.find(conn, Search(thread_id=thread_id, ns=ns))):
         if record.key not in kept:
             checkpoints.delete(conn, record.key)
 
 
-def _ancestors(conn: sqlite3.Connection, record: Record) -> Iterable[tuple[Key, Body]]:
+def _ancestors(conn: sqlite3.Connection, record: Record) -> Iterable[tuple[Record, Body]]:
     """The checkpoints before one, nearest first, along the parents."""
     seen = {record.key.checkpoint_id}
     parent_id = record.parent_id
@@ -212,5 +219,5 @@ def _ancestors(conn: sqlite3.Connection, record: Record) -> Iterable[tuple[Key, 
         parent = checkpoints.get(conn, record.key._replace(checkpoint_id=parent_id))
         if parent is None:
             return
-        yield parent.key, unpack_body(parent)
+        yield parent, unpack_body(parent)
         parent_id = parent.parent_id
