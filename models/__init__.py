@@ -18,6 +18,7 @@ from .base import (
 )
 from .catalogue import Weights, catalogue, installed
 from .compatible.limits import Limits
+from .fallback import Fallback
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
 from .resolving import close_shared, limit_server, model, shared_model
@@ -29,6 +30,7 @@ __all__ = [
     "Behaviour",
     "Capabilities",
     "Completion",
+    "Fallback",
     "FinishReason",
     "Level",
     "Limits",

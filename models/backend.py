@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 from ..core.context import current_node, current_run
 from ..core.messages import Message, ToolSpec
-from .base import Capabilities, Completion, OutputT, Params, StreamEvent, ToolChoice
+from .base import Capabilities, Completion, Model, OutputT, Params, StreamEvent, ToolChoice
 
 NO_PARAMS = Params()
 
@@ -106,6 +106,39 @@ class Backend(ABC):
         """
         call = Call(tuple(messages), None, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
         return self.answer_stream(call)
+
+
+async def answer_of(model: Model, call: Call) -> Completion[Any]:
+    """What any model answers to a call."""
+    if isinstance(model, Backend):
+        return await model.answer(call)
+    messages, params, timeout_s = call.messages, call.params, call.timeout_s
+    if call.output is not None:
+        filled: Completion[Any] = await model.complete(messages, output=call.output, params=params, timeout_s=timeout_s)
+        return filled
+    return await model.complete(
+        messages, tools=call.tools, tool_choice=call.tool_choice, params=params, timeout_s=timeout_s
+    )
+
+
+async def events_of(model: Model, call: Call) -> AsyncGenerator[StreamEvent, None]:
+    """What any model streams for a call."""
+    if isinstance(model, Backend):
+        events: AsyncIterator[StreamEvent] = model.answer_stream(call)
+    else:
+        events = model.stream(
+            call.messages,
+            tools=call.tools,
+            tool_choice=call.tool_choice,
+            params=call.params,
+            timeout_s=call.timeout_s,
+        )
+    try:
+        async for event in events:
+            yield event
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()
 
 
 def is_watched() -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.context import current_run
 from ..core.errors import BackendUnavailable, InvalidInput, UnknownModel, nearest
 from ..core.settings import model_spec
-from .backend import Backend, Call
+from .backend import Backend, Call, answer_of, events_of
 from .base import Capabilities, Completion, Model, StreamEvent
 from .catalogue import Weights, catalogue, entry
 from .compatible.limits import LIMITS, Limits
+from .fallback import Fallback
 from .profiles import PROFILES
 from .specs import Spec, address_of, parse_spec
 
@@ -36,8 +38,8 @@ def model(
     """The model that a spec names; no connection is made before it is used.
 
     Args:
-        spec: `provider:model[@url]`, a Model (returned as it is), or None: then each call uses the model of
-            the run it belongs to, else `COLLEGIUM_MODEL`, else `embedded`.
+        spec: `provider:model[@url]`, several of them with `|` between (a `Fallback`), a Model (returned as it is),
+            or None: then each call uses the model of the run it belongs to, else `COLLEGIUM_MODEL`, else `embedded`.
         client: An `openai.AsyncOpenAI` (or Azure) to send requests through.
         capabilities: What the model can do, in place of the declared or measured.
         limits: How often a request is tried, how long is waited, how much of an answer is believed.
@@ -49,6 +51,9 @@ def model(
         return RunModel()
     if not isinstance(spec, str):
         return spec
+    if "|" in spec:
+        parts = [part.strip() for part in spec.split("|")]
+        return Fallback([model(part, client=client, capabilities=capabilities, limits=limits) for part in parts])
     parsed = parse_spec(spec)
     _refuse_scripted(parsed)
     return NamedModel(parsed, client=client, capabilities=capabilities, limits=limits)
@@ -66,30 +71,13 @@ class _Handle(Backend):
 
     async def answer(self, call: Call) -> Completion[Any]:
         """One whole answer."""
-        target = self._model()
-        if isinstance(target, Backend):
-            return await target.answer(call)
-        messages, params, timeout_s = call.messages, call.params, call.timeout_s
-        if call.output is not None:
-            filled: Completion[Any] = await target.complete(
-                messages, output=call.output, params=params, timeout_s=timeout_s
-            )
-            return filled
-        return await target.complete(
-            messages, tools=call.tools, tool_choice=call.tool_choice, params=params, timeout_s=timeout_s
-        )
+        return await answer_of(self._model(), call)
 
     async def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """The answer as it comes."""
-        events = self._model().stream(
-            call.messages,
-            tools=call.tools,
-            tool_choice=call.tool_choice,
-            params=call.params,
-            timeout_s=call.timeout_s,
-        )
-        async for event in events:
-            yield event
+        async with aclosing(events_of(self._model(), call)) as events:
+            async for event in events:
+                yield event
 
 
 class NamedModel(_Handle):

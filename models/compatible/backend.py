@@ -110,7 +110,8 @@ class CompatibleModel(Backend):
         work = self._fill if call.output is not None else self._show if is_watched() and not call.tools else self._ask
 
         async def counted(effort: Effort) -> Completion[Any]:
-            return effort.counted(await work(call, effort))
+            done = effort.counted(await work(call, effort))
+            return done if call.output is not None else self._asked_for(done, call)
 
         return await self._within(call.timeout_s, counted)
 
@@ -122,7 +123,7 @@ class CompatibleModel(Backend):
         try:
             async for event in events:
                 _show_delta(event)
-                yield event
+                yield self._asked_for(event, call) if isinstance(event, Completion) else event
         except Transient as failure:
             raise effort.blamed(failure.error) from failure
         except BackendError as error:
@@ -200,6 +201,18 @@ class CompatibleModel(Backend):
         finally:
             await shown.aclose()
         return await self._ask(call, effort)
+
+    def _asked_for(self, completion: Completion[Any], call: Call) -> Completion[Any]:
+        """The completion without calls of tools that nobody offered.
+
+        Raises:
+            BackendUnavailable: It holds nothing else.
+        """
+        if not completion.tool_calls or call.tools:
+            return completion
+        if completion.text:
+            return replace(completion, tool_calls=(), finish_reason="stop")
+        raise self._reader.odd("calls a tool where none was offered")
 
     def _events(self, call: Call, effort: Effort) -> AsyncGenerator[StreamEvent, None]:
         streamed = self._streams(call)
