@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from operator import add
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -214,11 +215,12 @@ async def test_a_loop_keeps_its_bound_in_a_fork(runner: Runner, world: World) ->
 async def test_what_is_wrong_with_a_fork_is_said_by_name_and_nothing_is_stored(runner: Runner, world: World) -> None:
     run = await ended(await runner.start(letters(world), {"name": "Ada"}))
 
-    for asked, named in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"at": 9}, r"at: the run has no step '9'. Its steps: 0, 1, 2, 3, 4, 5\."),
         ({"at": 1, "values": {"nmae": "x"}}, "nmae: the state has no such field. Did you mean 'name'"),
         ({"at": 1, "values": {"rounds": "many"}}, "rounds: Input should be a valid integer"),
-    ):
+    ]
+    for asked, named in wrong:
         with pytest.raises(InvalidInput, match=named):
             await run.fork(**asked, effects="reuse")
 
@@ -323,17 +325,24 @@ async def test_a_fork_inside_one_branch_of_a_map_leaves_the_others_as_they_were(
 
 class Ticket(TypedDict):
     text: str
-    seen: Annotated[list[str], lambda old, new: old + new]
+    seen: Annotated[list[str], add]
 
 
 async def test_a_plain_langgraph_graph_that_goes_by_commands_is_forked_too(runner: Runner) -> None:
     def sort(state: Ticket) -> Command[Literal["left", "right"]]:
         return Command(goto="left" if "l" in state["text"] else "right", update={"seen": ["sort"]})
 
-    plain = StateGraph(Ticket)
+    plain: Any = StateGraph(Ticket)
     plain.add_node("sort", sort)
-    plain.add_node("left", lambda state: {"seen": ["left"]})  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]  # mypy: ignore
-    plain.add_node("right", lambda state: {"seen": ["right"]})  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+    def left(_: Ticket) -> dict[str, list[str]]:
+        return {"seen": ["left"]}
+
+    def right(_: Ticket) -> dict[str, list[str]]:
+        return {"seen": ["right"]}
+
+    plain.add_node("left", left)
+    plain.add_node("right", right)
     plain.add_edge(START, "sort")
     run = await ended(await runner.start(plain, {"text": "l", "seen": []}))
 
@@ -398,7 +407,8 @@ async def test_a_fork_is_stored_whole_or_not_at_all(tmp_path: Path, world: World
 
 def _refusing_runs(conn: sqlite3.Connection) -> None:
     conn.execute(
-        "CREATE TRIGGER full AFTER INSERT ON checkpoint WHEN new.thread_id IN (SELECT thread_id FROM run WHERE fork > 0)"
+        "CREATE TRIGGER full AFTER INSERT ON checkpoint"
+        " WHEN new.thread_id IN (SELECT thread_id FROM run WHERE fork > 0)"
         " BEGIN SELECT RAISE(ABORT, 'no more runs'); END"
     )
 
