@@ -17,8 +17,9 @@ from ..core.blocking import run_blocking
 from ..core.errors import CheckFailed, GraphSetupError, UnknownField, UnknownTarget
 from ..core.ids import digest
 from ..guardrails.policy import Policy
+from ..runs.migration import Migration, ValuesFunction
 from ..tools.base import Tool
-from .admission import admit, view
+from .admission import admit, changed, view
 from .binding import Binder, Binding, Names, reads_of
 from .channels import DefaultedReducer
 from .fields import Fields, fields_of
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 StateT = TypeVar("StateT", bound=State)
 NodeT = TypeVar("NodeT", bound=Callable[..., Any])
+ValuesT = TypeVar("ValuesT", bound=ValuesFunction)
 Retries = RetryPolicy | Sequence[RetryPolicy]
 Predicate = Callable[..., Any]
 
@@ -100,6 +102,8 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         """What each router and condition reads, by source and branch."""
         self.maps: dict[str, Map] = {}
         self.loops: dict[str, Loop] = {}
+        self.migrations: list[Migration] = []
+        """What leads stored runs of earlier versions to this one, oldest first."""
         self.mistakes: list[Mistake] = []
         self.memory: tuple[tuple[int, ...], Runner] | None = None
         """Where `run` keeps its runs, with the size of the graph that it was compiled at."""
@@ -441,6 +445,49 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         """`run` for scripts; where an event loop runs, await `run` instead."""
         return run_blocking(self.run(input, **options), door="Graph.run_sync")
 
+    def add_migration(
+        self,
+        version: str,
+        function: ValuesFunction | None = None,
+        *,
+        nodes: Mapping[str, str] | None = None,
+        restart: Sequence[str] = (),
+    ) -> Graph[StateT]:
+        """Lead stored runs of an earlier version to the next one.
+
+        Migrations are added oldest first: each leads to the version of the one after it, the last to the graph's own.
+
+        Args:
+            version: The version that the runs were stored with.
+            function: Takes the stored field values as plain data (a dict; models and dataclasses as dicts, enums as
+                their values, fields that nothing was written to left out) and returns those of the next version.
+                It may be called more than once, so it must change nothing else. Default: the values stay.
+            nodes: New names of nodes, by their old ones.
+            restart: Nodes, by their new names, that begin anew where a run stands inside the graph in them.
+
+        Raises:
+            GraphSetupError: The version is the graph's own, or has a migration already.
+        """
+        if version == self.version:
+            raise GraphSetupError(
+                f"Version {version!r} is the graph's own. Give Graph(…, version=) the next one first."
+            )
+        if any(step.version == version for step in self.migrations):
+            raise GraphSetupError(f"Version {version!r} has a migration already.")
+        self.migrations.append(Migration(version, function, dict(nodes or {}), frozenset(restart)))
+        return self
+
+    def migration(
+        self, version: str, *, nodes: Mapping[str, str] | None = None, restart: Sequence[str] = ()
+    ) -> Callable[[ValuesT], ValuesT]:
+        """Decorator form of `add_migration`."""
+
+        def add(function: ValuesT) -> ValuesT:
+            self.add_migration(version, function, nodes=nodes, restart=restart)
+            return function
+
+        return add
+
     @property
     def policy(self) -> Policy | None:
         """The policy given to the graph."""
@@ -454,6 +501,14 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         """
         return admit(self.fields, cast("type[BaseModel]", self.input_schema), input)
 
+    def land(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of fields, each checked against its field.
+
+        Raises:
+            InvalidInput: A field is unknown or refused.
+        """
+        return changed(self.fields, values)
+
     def kept_fields(self) -> frozenset[str]:
         """Fields whose value a new run on the same thread starts from."""
         return frozenset(name for name, field in self.fields.items() if field.kept)
@@ -463,7 +518,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         return view(self.state_schema, self.fields, values)
 
     def shape(self) -> dict[str, Any]:
-        """What stored runs depend on: `fields` (name to type text) and `nodes`."""
+        """What stored runs depend on: fields and the classes in them, nodes, tools, and the state of inner graphs."""
         return shape_of(self.fields, self.bindings)
 
     def fingerprint(self) -> str:

@@ -30,12 +30,13 @@ from .budget import Budget
 from .decisions import Decision, Reject, decision_from_json
 from .engine import Engine, Services
 from .events import Event, EventKind, row_of
+from .fitting import settle
 from .inputs import first_input
 from .interrupts import questions_of, resume_value
 from .parking import approval_row
 from .private import CHECKPOINTER, STRICT_RESUME
 from .reason import reason_of
-from .scope import RunScope
+from .scope import RUN_KEY, RunScope
 from .show import NodeShow
 from .store import ApprovalRow, RunRow, approvals, effects, events, runs
 from .target import Target
@@ -46,9 +47,6 @@ log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 _News = tuple[EventKind, dict[str, Any]]
-
-RUN_KEY = "collegium_run_id"
-"""Key of the run id in a checkpoint's metadata."""
 
 End = Literal["done", "waiting", "failed", "cancelled", "drained", "fenced", "idle", "again"]
 """How an advance ended. idle: nothing to do. again: an answer arrived while the run was parking."""
@@ -90,16 +88,16 @@ async def advance(
 
     Raises:
         UnknownTarget: The run's graph is not known here; the run is left as it is.
-        GraphChanged: The graph has another shape than the run was started with; the run is left as it is.
+        GraphChanged: The graph has changed, so that the run cannot go on; the run is left as it is.
         StoreError: The store cannot be used.
     """
     outcome = Outcome("again")
     while outcome.end == "again":
-        row = claimed or await engine.store.write(partial(_claim, engine=engine, run_id=run_id))
+        row = claimed or await _claimed(engine, run_id)
         claimed = None
         if row is None:
             return Outcome("idle")
-        target = engine.registry.of(row)
+        target = engine.registry.target(row)
         lease = Lease(engine, row, target, await _scope(engine, row, target), control or RunControl())
         token = current_run.set(lease.scope)
         current_node.set(None)
@@ -111,9 +109,21 @@ async def advance(
     return outcome
 
 
+async def _claimed(engine: Engine, run_id: str) -> RunRow | None:
+    """The run, held by this worker; None when it is not queued."""
+    claim = partial(_claim, engine=engine, run_id=run_id)
+    row = await engine.store.write(claim)
+    while row is not None and row.status == "queued":
+        await settle(engine, run_id)
+        row = await engine.store.write(claim)
+    return row
+
+
 def _claim(conn: Connection, engine: Engine, run_id: str) -> RunRow | None:
+    """The run as it is held from here on; as it stands, still queued, where its graph has changed."""
     row = runs.get(conn, run_id)
-    engine.registry.of(row)
+    if row.status == "queued" and not engine.registry.fits(row):
+        return row
     epoch = runs.claim(conn, run_id, engine.worker_id, engine.clock.now())
     return None if epoch is None else replace(row, epoch=epoch, status="running")
 
@@ -171,7 +181,7 @@ class Lease:
 
     async def drive(self) -> Outcome:
         """Advance until the run rests; whatever goes wrong is recorded on the run."""
-        self.scope.event("run_started" if self.row.epoch == 1 else "run_resumed", {}, node="")
+        self._begin()
         try:
             async with self._in_time():
                 self.scope.deps = await self.engine.deps(self.engine.services.get(self.row.run_id, Services()))
@@ -223,6 +233,14 @@ class Lease:
         """Seconds that the run has been at work, this turn included."""
         return self.row.worked_s + asyncio.get_running_loop().time() - self._began
 
+    def _begin(self) -> None:
+        row = self.row
+        forked = {"parent_run_id": row.parent_run_id, "at": row.forked_at} if row.forked_at is not None else {}
+        if row.epoch == 1:
+            self.scope.event("run_started", forked, node="")
+        else:
+            self.scope.event("run_resumed", {}, node="")
+
     def _outcome(self, end: End, cause: Exception | None = None) -> Outcome:
         return Outcome(end, cause, self._next, self._ended, self._values if end == "done" else None)
 
@@ -242,7 +260,7 @@ class Lease:
             step = _Park(interrupts) if interrupts else await self._after()
 
     async def _first_step(self) -> Any:
-        if self.row.epoch == 1:
+        if self.row.epoch == 1 and self.row.forked_at is None:
             return await self._input()
         return await self._next_step(await self._snapshot())
 
@@ -338,8 +356,10 @@ class Lease:
             for interrupt in interrupts
             for index, asked in enumerate(questions_of(interrupt))
         ]
-        used = self._used()
-        parked = await self._rest(lambda conn: runs.park(conn, run_id, epoch, rows, now=now, **used), _parking_news)
+        used, heads = self._used(), self._heads()
+        parked = await self._rest(
+            lambda conn: runs.park(conn, run_id, epoch, rows, now=now, heads=heads, **used), _parking_news
+        )
         return "again" if parked.status == "queued" else "waiting"
 
     async def _finish(
@@ -351,11 +371,11 @@ class Lease:
             "failed": ("run_failed", {"error": error}),
             "cancelled": ("run_cancelled", {"reason": error}),
         }
-        used = self._used()
+        used, heads = self._used(), self._heads()
 
         def finish(conn: Connection) -> str | None:
             reason = error and effects.with_doubts(conn, run_id, error)
-            return runs.finish(conn, run_id, epoch, status, now=now, error=reason, fence=fence, **used)
+            return runs.finish(conn, run_id, epoch, status, now=now, error=reason, fence=fence, heads=heads, **used)
 
         if status == "done" and self.engine.store.put_off(self.scope.lane, finish, last=True):
             for event in self._numbered(now, [news[status]]):
@@ -375,11 +395,15 @@ class Lease:
     async def _release(self) -> None:
         """Put the run back into the queue, for this or another worker."""
         now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
-        used = self._used()
+        used, heads = self._used(), self._heads()
         try:
-            await self._rest(lambda conn: runs.requeue(conn, run_id, epoch, now=now, **used), lambda _: [])
+            await self._rest(lambda conn: runs.requeue(conn, run_id, epoch, now=now, heads=heads, **used), lambda _: [])
         except Fenced:
             log.debug("run %s was taken over or cancelled meanwhile", run_id)
+
+    def _heads(self) -> dict[str, str] | None:
+        """The newest checkpoints that this lease wrote; None in memory, where nothing is ever damaged."""
+        return None if self.engine.store.path is None else self._saver.heads
 
     def _used(self) -> dict[str, Any]:
         """What the run has used so far, as changes of its row."""

@@ -12,6 +12,8 @@ from .store.rows import EventRow
 EventKind = Literal[
     "run_started",
     "run_resumed",
+    "run_adopted",
+    "run_migrated",
     "run_waiting",
     "run_done",
     "run_failed",
@@ -43,7 +45,8 @@ STOPS: frozenset[str] = frozenset({"run_waiting", "run_done", "run_failed", "run
 class Event:
     """One thing that happened.
 
-    `data` by kind: run_failed {error}; run_cancelled {reason}; run_waiting {approvals: [id]};
+    `data` by kind: run_adopted and run_migrated {was, version, changes}; run_failed {error}; run_cancelled
+    {reason}; run_waiting {approvals: [id]};
     node_finished {duration_s, writes: [field]}; node_failed {error}; tool_called {tool, call_id, arguments};
     tool_result {tool, call_id, status, content, duration_s}; model_called {model, spec, input_tokens,
     output_tokens, duration_s}; approval_requested {approval_id, kind}; approval_decided {approval_id,

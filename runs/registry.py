@@ -6,82 +6,92 @@ import json
 from collections.abc import Iterator, Sequence
 
 from ..core.errors import GraphChanged, UnknownTarget
+from .changes import changes, told
 from .store.rows import RunRow
 from .target import AnyGraph, Target
 
 
 class Registry:
-    """Targets by name; one graph object is wrapped and compiled once."""
+    """Targets by name and version; one graph object is wrapped and compiled once.
+
+    Of several versions of a graph, the one given last is the present one; the others stay for the runs that were
+    started with them.
+    """
 
     def __init__(self, graphs: Sequence[AnyGraph] = ()) -> None:
-        self._targets: dict[str, Target] = {}
+        self._targets: dict[str, dict[str, Target]] = {}
+        self.generation = 0
+        """Grows whenever a graph is added: what could not go on before may now."""
         for graph in graphs:
             self.add(graph)
 
     def __iter__(self) -> Iterator[Target]:
-        return iter(self._targets.values())
+        return (target for versions in self._targets.values() for target in versions.values())
 
     @property
     def names(self) -> list[str]:
         """Names of the graphs known."""
         return list(self._targets)
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """Of the graphs known, by name."""
-        return {name: target.fingerprint for name, target in self._targets.items()}
-
     def add(self, graph: AnyGraph, *, changed: bool = False) -> Target:
-        """The target of a graph: the one known, unless the graph has `changed`; another of its name replaces it."""
-        for target in self._targets.values():
+        """The target of a graph: the one known, unless the graph has `changed`.
+
+        Another graph of its name and version makes place for it.
+        """
+        for target in self:
             if target.graph is graph and not changed:
                 return target
         target = Target(graph)
-        self._targets[target.name] = target
+        versions = self._targets.setdefault(target.name, {})
+        versions.pop(target.version, None)
+        versions[target.version] = target
+        self.generation += 1
         return target
 
     def named(self, name: str) -> Target:
-        """The target of this name.
+        """The target of this name that was given last.
 
         Raises:
             UnknownTarget: No graph of this name was given to the Runner.
         """
         if name not in self._targets:
             raise UnknownTarget(name, self.names, "this Runner's graphs")
-        return self._targets[name]
+        return list(self._targets[name].values())[-1]
 
-    def of(self, row: RunRow) -> Target:
-        """The target that a stored run belongs to.
+    def target(self, row: RunRow) -> Target:
+        """The target that a stored run belongs to: of its version, else of its shape, else the one given last.
+
+        Its shape may differ from that of the run; `fitting.fit` tells whether the run can go on.
 
         Raises:
             UnknownTarget: No graph of this name was given to the Runner.
-            GraphChanged: The graph has another shape than the run was started with.
         """
-        target = self.named(row.graph)
+        last = self.named(row.graph)
+        versions = self._targets[row.graph]
+        if row.version in versions:
+            return versions[row.version]
+        same = [target for target in versions.values() if target.fingerprint == row.fingerprint]
+        return same[-1] if same else last
+
+    def of(self, row: RunRow) -> Target:
+        """The target of a stored run, if it can read what the run has stored, at any of its steps.
+
+        Raises:
+            UnknownTarget: No graph of this name was given to the Runner.
+            GraphChanged: The graph has changed in a way that may break the run.
+        """
+        target = self.target(row)
         if target.fingerprint != row.fingerprint:
-            raise GraphChanged(row.run_id, row.graph, _difference(json.loads(row.shape), target.shape))
+            found = changes(json.loads(row.shape), target.shape)
+            if any(change.breaking for change in found):
+                raise GraphChanged(row.run_id, row.graph, told(found))
         return target
 
+    def fits(self, row: RunRow) -> bool:
+        """Whether a stored run has the version and the shape of its graph as it is known here.
 
-def _difference(before: dict[str, dict[str, str] | list[str]], after: dict[str, object]) -> str:
-    changes: list[str] = []
-    old_nodes, new_nodes = set(before.get("nodes", ())), set(_listed(after.get("nodes")))
-    changes += [f"node {name!r} is gone" for name in sorted(old_nodes - new_nodes)]
-    changes += [f"node {name!r} is new" for name in sorted(new_nodes - old_nodes)]
-    old_fields, new_fields = _mapped(before.get("fields")), _mapped(after.get("fields"))
-    for name in sorted(old_fields.keys() | new_fields.keys()):
-        if name not in new_fields:
-            changes.append(f"field {name!r} is gone")
-        elif name not in old_fields:
-            changes.append(f"field {name!r} is new")
-        elif old_fields[name] != new_fields[name]:
-            changes.append(f"field {name!r} was {old_fields[name]} and is {new_fields[name]}")
-    return "; ".join(changes) or "its shape differs"
-
-
-def _listed(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _mapped(value: object) -> dict[str, str]:
-    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        Raises:
+            UnknownTarget: No graph of this name was given to the Runner.
+        """
+        target = self.target(row)
+        return (target.version, target.fingerprint) == (row.version, row.fingerprint)

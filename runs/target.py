@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol, cast, runtime_checkable
@@ -11,11 +12,14 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Overwrite
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ..core.errors import InvalidInput, InvalidWrite
+from ..core.errors import InvalidInput, InvalidWrite, nearest
 from ..core.ids import canonical_json, digest
 from ..guardrails.policy import Policy
 from ..tools.base import Tool
 from ._types import reachable_types
+from .changes import changes
+from .migration import Migration
+from .store.rows import RunRow
 from .store.serde import StrictSerializer
 
 Compiled = CompiledStateGraph[Any, Any, Any, Any]
@@ -27,6 +31,8 @@ class ManagedGraph(Protocol):
 
     name: str
     version: str
+    migrations: list[Migration]
+    """What leads from earlier versions to this one, oldest first."""
 
     def compile(self) -> Compiled:
         """The graph, ready to run, without a saver."""
@@ -37,6 +43,14 @@ class ManagedGraph(Protocol):
 
         Raises:
             InvalidInput: A field is unknown, missing or refused; the error names it.
+        """
+        ...
+
+    def land(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of fields, each checked against its field.
+
+        Raises:
+            InvalidInput: A field is unknown, or a value is refused; the error names it.
         """
         ...
 
@@ -53,7 +67,7 @@ class ManagedGraph(Protocol):
         ...
 
     def shape(self) -> dict[str, Any]:
-        """The shape itself: `fields` (name to type text) and `nodes`."""
+        """The shape itself, as `runs.changes` compares it."""
         ...
 
     def state_types(self) -> list[type]:
@@ -82,6 +96,8 @@ class Target:
         plain = cast("Compiled | StateGraph[Any, Any, Any, Any]", graph)
         self.name = self.managed.name if self.managed else _plain_name(plain)
         self.version = self.managed.version if self.managed else "1"
+        self._misread: dict[str, bool] = {}
+        """By the fingerprint of stored runs."""
 
     @cached_property
     def compiled(self) -> Compiled:
@@ -98,6 +114,11 @@ class Target:
         """Whether a new run on a thread starts from defaults (managed) or goes on (plain LangGraph)."""
         return self.managed is not None
 
+    @property
+    def migrations(self) -> list[Migration]:
+        """What leads stored runs of earlier versions to this one; a plain graph has none."""
+        return self.managed.migrations if self.managed else []
+
     @cached_property
     def nested(self) -> bool:
         """Whether nodes of sub-graphs are to be shown."""
@@ -110,7 +131,7 @@ class Target:
 
     @cached_property
     def shape(self) -> dict[str, Any]:
-        """Fields with their types, and nodes."""
+        """Fields with their types, nodes, and what else `changes` compares."""
         if self.managed:
             return self.managed.shape()
         builder = self.builder
@@ -147,6 +168,20 @@ class Target:
             _validate(schema, values)
         return values
 
+    def land(self, values: Mapping[str, Any], builder: Any) -> dict[str, Any]:
+        """Values of fields of this graph or, by its builder, of one inside it, checked as far as their graph can.
+
+        Raises:
+            InvalidInput: A field is unknown, or a value is refused; the error names it.
+        """
+        if isinstance(builder, ManagedGraph):
+            return builder.land(values)
+        known = [name for name in builder.channels if not name.startswith("__")]
+        for name in values:
+            if name not in known:
+                raise InvalidInput(name, f"the state has no such field. {nearest(name, known)}")
+        return dict(values)
+
     def kept_fields(self) -> frozenset[str]:
         """Fields that a new run takes over from the thread's last finished run."""
         return self.managed.kept_fields() if self.managed else frozenset()
@@ -181,6 +216,13 @@ class Target:
         """Reads and writes only the types that the graph's state names."""
         types = self.managed.state_types() if self.managed else plain_types(self.compiled)
         return StrictSerializer([*types, Overwrite])
+
+    def misreads(self, row: RunRow) -> bool:
+        """Whether fields of a stored run would be lost or refused, as the graph has others."""
+        if row.fingerprint not in self._misread:
+            found = changes(json.loads(row.shape), self.shape) if row.fingerprint != self.fingerprint else []
+            self._misread[row.fingerprint] = any(change.breaking and change.kind == "field" for change in found)
+        return self._misread[row.fingerprint]
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
         """Field values as the run row keeps them.

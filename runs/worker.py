@@ -11,9 +11,10 @@ from sqlite3 import Connection
 
 from langgraph.runtime import RunControl
 
-from ..core.errors import CorruptState, UnknownRun
+from ..core.errors import CorruptState, GraphChanged, UnknownRun
 from .advance import Outcome, advance
 from .engine import Engine
+from .fitting import migrate_all
 from .heart import Heart
 from .scope import run_of
 from .store import RunRow, approvals, runs, workers
@@ -39,8 +40,11 @@ class Worker:
         self._mine: set[str] = set()
         self._unmoved: dict[str, float] = {}
         """Runs that may be held here without being moved, and when (in the loop's time) they are queued anew."""
-        self._damaged: set[str] = set()
-        """Runs that cannot be read; they are not tried again by themselves."""
+        self._stuck: set[str] = set()
+        """Runs that cannot be read, or whose graph has changed; they are not tried again by themselves."""
+        self._generation = 0
+        """Of the registry, when they were tried."""
+        self._migrating: asyncio.Task[None] | None = None
         self._heart: Heart | None = None
         self._pump: asyncio.Task[None] | None = None
         self._room: asyncio.Semaphore | None = None
@@ -62,6 +66,11 @@ class Worker:
             with suppress(asyncio.CancelledError):
                 await self._pump
             self._pump = None
+        if self._migrating:
+            self._migrating.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._migrating
+            self._migrating = None
         for control in self._controls.values():
             control.request_drain()
         await self._settle_tasks(drain_s)
@@ -79,7 +88,7 @@ class Worker:
     def adopt(self, run_id: str) -> None:
         """Count a run among those that are moved here, serving or not."""
         self._mine.add(run_id)
-        self._damaged.discard(run_id)
+        self._stuck.discard(run_id)
 
     def give_back(self, run_id: str) -> None:
         """Queue a run anew that may be held here and that nobody will move."""
@@ -117,16 +126,35 @@ class Worker:
     async def take_up(self) -> None:
         """Begin to work on queued runs that nobody works on."""
         await self._let_go()
-        graphs = self._engine.registry.fingerprints
+        graphs = self._engine.registry.names
         if not graphs:
             return
-        among = None if self._serve else set(self._mine)
-        for row in await self._store.read(lambda conn: runs.claimable(conn, graphs=graphs, among=among)):
-            if row.run_id not in self._damaged:
-                self.spawn(row.run_id)
+        self._look_again()
+        among, without = None if self._serve else set(self._mine), self._stuck
+        for row in await self._store.read(
+            lambda conn: runs.claimable(conn, graphs=graphs, among=among, without=without)
+        ):
+            self.spawn(row.run_id)
         now = self._engine.clock.now()
         if self._store.path is not None and await self._store.read(lambda conn: approvals.any_due(conn, now)):
             await self._store.write(lambda conn: approvals.expire_due(conn, now), full=True)
+
+    def _look_again(self) -> None:
+        """Try what could not go on once more where graphs were added, and migrate what waits for a person."""
+        generation = self._engine.registry.generation
+        if generation == self._generation:
+            return
+        self._generation = generation
+        self._stuck.clear()
+        if self._serve and self._store.path is not None and self._migrating is None:
+            self._migrating = asyncio.create_task(self._migrate(), name="collegium-migrating")
+
+    async def _migrate(self) -> None:
+        """Bring runs at rest to the version of their graph for which there is a way, so that they ask anew."""
+        for target in list(self._engine.registry):
+            for step in target.migrations:
+                await migrate_all(self._engine, target.name, step.version, self._stuck)
+        self._migrating = None
 
     async def _work(self, run_id: str, claimed: RunRow | None) -> Outcome:
         room = self._room
@@ -162,8 +190,10 @@ class Worker:
         if task.cancelled() or (error := task.exception()) is None:
             return
         log.debug("run %s could not be advanced: %s", run_id, error)
-        if isinstance(error, CorruptState):
-            self._damaged.add(run_id)
+        if isinstance(error, (CorruptState, GraphChanged)):
+            self._stuck.add(run_id)
+        if isinstance(error, GraphChanged):
+            return  # it was never held
         # As long as others would wait before they take it from a worker that says nothing.
         self._unmoved[run_id] = asyncio.get_running_loop().time() + self._lease_s
 

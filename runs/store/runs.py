@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ...core.errors import RunPruned, ThreadBusy, UnknownRun
-from . import approvals, labels
+from . import approvals, labels, tip
 from .rows import ApprovalRow, RunRow, StoredStatus
 from .tables import (
     RUN,
@@ -35,6 +35,7 @@ from .tables import (
 __all__ = [
     "Parked",
     "admit",
+    "at_rest",
     "begun",
     "cancel",
     "check_fence",
@@ -124,34 +125,58 @@ def claim(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) 
     if not _is_alive(conn, worker_id):
         return None
     check_chain(conn, run)
+    tip.check(conn, run)
     return update_run(conn, run, epoch=run.epoch + 1, owner=worker_id, status="running", updated_at=now).epoch
 
 
 def claimable(
     conn: sqlite3.Connection,
     *,
-    graphs: Mapping[str, str] | None = None,
+    graphs: Collection[str] | None = None,
     among: Collection[str] | None = None,
+    without: Collection[str] = (),
     limit: int = 50,
 ) -> list[RunRow]:
     """Queued runs, those that go on ahead of new ones, then oldest first; those whose record is damaged are left out.
 
     Args:
         conn: Any connection of the store.
-        graphs: Only runs of these graphs, name to fingerprint: what nobody here can run must not fill the list.
+        graphs: Only runs of these graphs: what nobody here can run must not fill the list.
         among: Only runs with these ids.
+        without: No runs with these ids.
         limit: Most runs.
     """
     tests, values = ["status='queued'"], list[Any]()
     if graphs is not None:
-        pairs = ", ".join("(?, ?)" for _ in graphs)
-        tests.append(f"(graph, fingerprint) IN (VALUES {pairs})" if pairs else "0")
-        values += [part for pair in graphs.items() for part in pair]
+        tests.append("graph IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(list(graphs)))
     if among is not None:
         tests.append("run_id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(among)))
+    if without:
+        tests.append("run_id NOT IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(list(without)))
     found = conn.execute(f"{SELECT_RUN} WHERE {' AND '.join(tests)} ORDER BY epoch = 0, seq LIMIT ?", (*values, limit))
     return readable(found)
+
+
+def at_rest(
+    conn: sqlite3.Connection, *, graph: str, version: str | None = None, after: int = 0, limit: int = 100
+) -> list[tuple[int, str]]:
+    """Numbers and ids of the runs of a graph that wait or are queued, oldest first.
+
+    Args:
+        conn: Any connection of the store.
+        graph: The graph's name.
+        version: Only runs of this version of it.
+        after: The number of the last run of the page before.
+        limit: Length of a page.
+    """
+    return conn.execute(
+        "SELECT seq, run_id FROM run WHERE graph=? AND (? IS NULL OR version=?) AND seq>?"
+        " AND status IN ('waiting', 'queued') ORDER BY seq LIMIT ?",
+        (graph, version, version, after, limit),
+    ).fetchall()
 
 
 def let_go(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) -> bool:
@@ -173,11 +198,12 @@ def park(
     usage: Mapping[str, Any] | None = None,
     model: str | None = None,
     worked_s: float | None = None,
+    heads: tip.Heads | None = None,
 ) -> Parked:
     """Let a run wait for these questions, all that it has open; nothing of it stays in memory.
 
     Questions that are stored already keep their id and their decision; open ones that are not among
-    these are withdrawn.
+    these are withdrawn. `heads` names the newest checkpoints that the run wrote, from which its tip is taken.
 
     Raises:
         Fenced: Another worker took the run over, or it was cancelled.
@@ -185,16 +211,12 @@ def park(
     run = held_run(conn, run_id, epoch)
     stored = approvals.ensure(conn, run, questions)
     approvals.cancel_open(conn, run_id, keep=[row.approval_id for row in stored])
-    status: Literal["waiting", "queued"] = "waiting" if any(row.state == "pending" for row in stored) else "queued"
-    run = held_run(conn, run_id, epoch)
-    update_run(
-        conn,
-        run,
-        status=status,
-        owner=None,
-        updated_at=now,
-        **_used(usage, model, worked_s),
-    )
+    waiting = sum(row.state == "pending" for row in stored)
+    status: Literal["waiting", "queued"] = "waiting" if waiting else "queued"
+    changes = _used(usage, model, worked_s)
+    # One event for each question, and one for the run that waits.
+    changes |= _tip(conn, run := run_record(conn, run_id, epoch), heads, news=waiting + 1 if waiting else 0)
+    change_run(conn, run, status=status, owner=None, updated_at=now, **changes)
     return Parked(status, stored)
 
 
@@ -210,6 +232,7 @@ def finish(
     usage: Mapping[str, Any] | None = None,
     model: str | None = None,
     worked_s: float | None = None,
+    heads: tip.Heads | None = None,
 ) -> str | None:
     """End a run and free its thread; returns the id of the pending run that is queued by it.
 
@@ -220,7 +243,8 @@ def finish(
         Fenced: Another worker took the run over, or it was cancelled.
     """
     run = run_record(conn, run_id, epoch)
-    changes = _used(usage, model, worked_s) | ({"epoch": epoch + 1} if fence else {})
+    last = {"epoch": epoch + 1} if fence else {}
+    changes = _used(usage, model, worked_s) | last | _tip(conn, {**run, **last}, heads, news=1)
     return _end(conn, run, status, now, error, **changes)
 
 
@@ -248,6 +272,7 @@ def requeue(
     usage: Mapping[str, Any] | None = None,
     model: str | None = None,
     worked_s: float | None = None,
+    heads: tip.Heads | None = None,
 ) -> None:
     """Give a running run back, so that another worker (or this one, later) goes on with it.
 
@@ -255,7 +280,8 @@ def requeue(
         Fenced: Another worker took the run over, or it was cancelled.
     """
     run = run_record(conn, run_id, epoch)
-    change_run(conn, run, status="queued", owner=None, updated_at=now, **_used(usage, model, worked_s))
+    changes = _used(usage, model, worked_s) | _tip(conn, run, heads, news=0)
+    change_run(conn, run, status="queued", owner=None, updated_at=now, **changes)
 
 
 def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
@@ -297,13 +323,14 @@ def forget(conn: sqlite3.Connection, prefix: str, *, keep: int) -> list[str]:
     return forgotten
 
 
-def verify(conn: sqlite3.Connection, run_id: str) -> None:
+def verify(conn: sqlite3.Connection, run: RunRow) -> None:
     """See whether records of a run have vanished.
 
     Raises:
-        CorruptState: The run's record is damaged, or approvals or effects of it have vanished.
+        CorruptState: An approval, an effect, or something else of what it rested with has vanished.
     """
-    check_chain(conn, get_run(conn, run_id))
+    check_chain(conn, run)
+    tip.check(conn, run)
 
 
 def listing(
@@ -373,6 +400,14 @@ def _used(usage: Mapping[str, Any] | None, model: str | None, worked_s: float | 
     """What a run has used, as changes of its row."""
     changes = {"usage": None if usage is None else dict(usage), "model": model, "worked_s": worked_s}
     return {name: value for name, value in changes.items() if value is not None}
+
+
+def _tip(conn: sqlite3.Connection, run: Record, heads: tip.Heads | None, *, news: int) -> dict[str, Any]:
+    """What the run at rest must still have, as a change of its row; nothing where nobody knows what it wrote."""
+    if heads is None:
+        return {}
+    before = run["tip"]
+    return {"tip": tip.taken(conn, run, json.loads(str(before)) if before else None, heads, news)}
 
 
 def _end(

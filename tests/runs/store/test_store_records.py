@@ -283,11 +283,11 @@ def test_a_record_exchanged_for_another_breaks_the_chain(conn: sqlite3.Connectio
     running(conn, run_row("run-1"))
     intend(conn, key="k-1")
     intend(conn, key="k-2", digest="d2")
-    runs.verify(conn, "run-0")
+    runs.verify(conn, runs.get(conn, "run-0"))
     conn.execute("UPDATE effect SET link = 3 - link")
 
     with pytest.raises(CorruptState):
-        runs.verify(conn, "run-0")
+        runs.verify(conn, runs.get(conn, "run-0"))
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_runs_that_go_on_are_claimable_ahead_of_new_ones(conn: sqlite3.Connectio
     epoch = running(conn, run_row("run-old"))
     runs.requeue(conn, "run-old", epoch, now=NOW)
 
-    assert [row.run_id for row in runs.claimable(conn, graphs={"briefing": "f"})] == ["run-old", "run-new"]
+    assert [row.run_id for row in runs.claimable(conn, graphs=["briefing"])] == ["run-old", "run-new"]
     assert [row.run_id for row in runs.claimable(conn)] == ["run-old", "run-new", "run-other"]
 
 
