@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlite3 import Connection
 from typing import Any, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -41,7 +42,12 @@ async def _stored(saver: BaseCheckpointSaver[Any], config: Any, target: Target) 
 
 async def last_values(engine: Engine, row: RunRow, target: Target) -> dict[str, Any]:
     """What the thread's latest finished run of this graph ended with; empty for the thread's first run."""
-    done = await engine.store.read(
-        lambda conn: runs.listing(conn, status="done", thread_id=row.thread_id, graph=row.graph, limit=1)
-    )
-    return await values_of(engine, done[0], target) if done else {}
+
+    def read(conn: Connection) -> RunRow | None:
+        done = runs.listing(conn, status="done", thread_id=row.thread_id, graph=row.graph, limit=1)
+        for last in done:
+            runs.verify(conn, last)
+        return done[0] if done else None
+
+    last = await engine.store.read(read)
+    return {} if last is None else await values_of(engine, last, target)

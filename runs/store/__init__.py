@@ -1,7 +1,8 @@
 """Where runs, approvals, effects, events, workers and checkpoints are kept: SQLite, one writer thread."""
 
-from . import approvals, effects, events, runs, workers
+from . import approvals, effects, events, runs, tip, workers
 from .database import Store
+from .found import Found
 from .rows import (
     ApprovalRow,
     EffectRow,
@@ -18,6 +19,7 @@ __all__ = [
     "EffectRow",
     "EffectState",
     "EventRow",
+    "Found",
     "Intent",
     "RunRow",
     "Store",
@@ -27,5 +29,6 @@ __all__ = [
     "effects",
     "events",
     "runs",
+    "tip",
     "workers",
 ]

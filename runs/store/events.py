@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ...core.errors import CorruptState
 from .codec import checksum, columns, decode, encode
 from .rows import EventRow
 from .tables import check_fence, select
@@ -53,10 +54,14 @@ def after(conn: sqlite3.Connection, run_id: str, seq: int = 0, *, limit: int = 1
     """The events of a run with a number above `seq`, in order.
 
     Raises:
-        CorruptState: A record is damaged.
+        CorruptState: A record is damaged, or missing between others.
     """
     found = conn.execute(f"{_SELECT} WHERE run_id=? AND seq>? ORDER BY seq LIMIT ?", (run_id, seq, limit))
-    return [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]
+    rows = [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]
+    for number, row in enumerate(rows, start=max(seq, 0) + 1):
+        if row.seq != number:
+            raise CorruptState(f"run {run_id}", f"its event {number} is missing. Restore the store from a copy.")
+    return rows
 
 
 def last_seq(conn: sqlite3.Connection, run_id: str) -> int:

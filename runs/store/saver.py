@@ -69,6 +69,9 @@ class StoreSaver(BaseCheckpointSaver[int]):
         self.refused: list[InvalidInput] = []
         """Values that could not be stored. LangGraph drops the error where a sub-graph that was called inside a
         node stops at an interrupt at the same time, so whoever drives the run looks here."""
+        self.heads: dict[str, str] = {}
+        """The newest checkpoint that was written for the run, by namespace; what a later one of the root replaces is
+        left out."""
         self._blank = False
         # Another serialiser may encrypt, and then no value may pass it by.
         self._inline = isinstance(self.serde, StrictSerializer)
@@ -89,7 +92,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         view.__dict__.update(self.__dict__)
         view._scope = Scope(run_id, epoch, fresh)
         view._lane = f"{run_id}/{epoch}"
-        view.refused = []
+        view.refused, view.heads = [], {}
         view._blank = blank
         return view
 
@@ -167,6 +170,9 @@ class StoreSaver(BaseCheckpointSaver[int]):
         def work(conn: sqlite3.Connection) -> None:
             self._check_fence(conn)
             checkpoints.put(conn, key, parent_id, run_id, body, blobs)
+            if not key.ns:
+                self.heads.clear()
+            self.heads[key.ns] = key.checkpoint_id
 
         return key, work, len(body) + sum(len(blob.value[1]) for blob in blobs)
 
