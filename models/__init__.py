@@ -18,6 +18,7 @@ from .base import (
 )
 from .catalogue import Weights, catalogue, installed
 from .compatible.limits import Limits
+from .counting import estimate_prompt, estimate_tokens
 from .fallback import Fallback
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
@@ -49,6 +50,8 @@ __all__ = [
     "Weights",
     "catalogue",
     "close_shared",
+    "estimate_prompt",
+    "estimate_tokens",
     "installed",
     "limit_server",
     "list_servers",

@@ -34,6 +34,8 @@ class Bounds:
 WIDE = Bounds()
 NARROW = Bounds(text=300, inner_text=120, items=6)
 """For tiny models, which ramble."""
+ROOMY = Bounds(text=900, inner_text=400, items=16)
+"""For an answer of theirs that reached those."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,14 +12,16 @@ from pydantic import ValidationError
 from ..core.errors import BackendRejected, InvalidOutput, OutputTruncated
 from ..core.messages import Message, ToolSpec, Usage, assistant, user
 from .backend import Call
-from .base import Completion, FinishReason, Level, Rung
-from .schemas import NARROW, WIDE, Bounds, Schema, problems, schema_of
+from .base import Completion, FinishReason, Level, Params, Rung
+from .schemas import NARROW, ROOMY, WIDE, Bounds, Schema, problems, schema_of
 
 RUNGS: Final[tuple[Rung, ...]] = ("json_schema", "tool", "json_object", "prompt")
 REPAIRS = 2
 """How often a model is shown what is wrong with its answer."""
 _QUOTED_BACK = 4000
 """Characters of a bad answer that the model sees again."""
+_PENALTY = 1.2
+"""Without it a model of 135 million parameters repeats its first list item, or a sentence, up to the limit."""
 
 Ask = Callable[[Call, Mapping[str, Any] | None], Awaitable[Completion[None]]]
 """Sends one call with a `response_format`."""
@@ -35,11 +37,19 @@ class Ladder:
     Args:
         spec: How the model is named in errors.
         hosted: A paid service, whose models need no limits on strings and lists.
+        penalised: The server takes a repetition penalty.
         lowered: Told when a rung turned out not to hold in general.
     """
 
-    def __init__(self, spec: str, *, hosted: bool, lowered: Callable[[Rung], None] = lambda _: None) -> None:
-        self._spec, self._hosted, self._lowered = spec, hosted, lowered
+    def __init__(
+        self,
+        spec: str,
+        *,
+        hosted: bool,
+        penalised: bool = False,
+        lowered: Callable[[Rung], None] = lambda _: None,
+    ) -> None:
+        self._spec, self._hosted, self._penalised, self._lowered = spec, hosted, penalised, lowered
         self._held: dict[str, Rung] = {}
 
     async def descend(self, call: Call, start: Rung, level: Level, ask: Ask) -> Completion[Any]:
@@ -61,7 +71,7 @@ class Ladder:
         first = self._held.get(schema.digest, start)
         for rung in RUNGS[RUNGS.index(first) :]:
             try:
-                completion = await _Attempt(self._spec, schema, rung, call, ask).run()
+                completion = await _Attempt(self._spec, schema, rung, call, ask, penalised=self._penalised).run()
             except FormatRefused:
                 if rung == RUNGS[-1]:
                     raise
@@ -82,29 +92,37 @@ class Ladder:
 class _Attempt:
     """One rung: the first answer, its repairs, and what they used."""
 
-    def __init__(self, spec: str, schema: Schema, rung: Rung, call: Call, ask: Ask) -> None:
+    def __init__(self, spec: str, schema: Schema, rung: Rung, call: Call, ask: Ask, *, penalised: bool) -> None:
         self._spec, self._schema, self._rung, self._call, self._ask = spec, schema, rung, call, ask
+        self._tiny, self._penalised = schema.bounds == NARROW, penalised
+        self._wanders = False
+        self._tries = 0
         self._usage = Usage()
         self._max_tokens = call.params.max_tokens or _first_limit(schema)
         self._grown = call.params.max_tokens is not None
         self._notes: tuple[Message, ...] = ()
 
     async def run(self) -> Completion[Any]:
-        problem = ""
-        for _ in range(1 + REPAIRS):
+        problem, cut_one = "", None
+        for self._tries in range(1 + REPAIRS):
             completion, text = await self._answer()
             try:
                 value = self._schema.parse(text)
             except ValidationError as error:
                 problem = problems(error)
             else:
-                if not (cut := self._schema.is_cut(text)) or not self._widen():
-                    return self._done(completion, text, value, cut)
+                done = self._done(completion, text, value)
+                if done.finish_reason == "stop":
+                    return done
+                cut_one = cut_one or done
+                self._widen()
                 continue
             if completion.finish_reason == "length":
-                self._grow()
+                self._make_room(cut_one)
             else:
                 self._notes = (assistant(text[:_QUOTED_BACK]), user(self._complaint(problem)))
+        if cut_one is not None:
+            return replace(cut_one, usage=self._usage)
         raise InvalidOutput(
             self._spec,
             f"no valid {self._schema.name} in {1 + REPAIRS} answers; the last: {problem}. "
@@ -117,8 +135,8 @@ class _Attempt:
         named = [c.arguments for c in completion.tool_calls if c.name == self._schema.name]
         return completion, named[0] if named else completion.text
 
-    def _done(self, completion: Completion[None], text: str, value: Any, cut: bool) -> Completion[Any]:
-        reason: FinishReason = "length" if cut else "stop"
+    def _done(self, completion: Completion[None], text: str, value: Any) -> Completion[Any]:
+        reason: FinishReason = "length" if self._schema.is_cut(text) else "stop"
         return replace(
             completion,
             text=text,
@@ -149,8 +167,19 @@ class _Attempt:
             output=None,
             tools=tools,
             tool_choice=self._schema.name if tools else "auto",
-            params=replace(call.params, max_tokens=self._max_tokens),
+            params=self._params(),
         )
+
+    def _params(self) -> Params:
+        """The caller's, and against a tiny model's loops a penalty; after a cut some chance, too."""
+        params = replace(self._call.params, max_tokens=self._max_tokens)
+        if not self._tiny:
+            return params
+        if self._penalised and params.repetition_penalty is None:
+            params = replace(params, repetition_penalty=_PENALTY)
+        if self._wanders:
+            params = replace(params, temperature=max(params.temperature or 0.0, 0.7), seed=self._tries)
+        return params
 
     def _form(self) -> dict[str, Any] | None:
         schema = self._schema
@@ -159,21 +188,29 @@ class _Attempt:
             return {"type": "json_schema", "json_schema": named}
         return {"type": "json_object"} if self._rung == "json_object" else None
 
-    def _widen(self) -> bool:
-        """Lift the limits put on a model that may need more room; False for a tiny one, which rambles."""
-        if self._schema.bounds != WIDE:
-            return False
-        self._schema = schema_of(self._call.output, None)
-        return True
+    def _widen(self) -> None:
+        """Lift the limits that a text or a list reached; a tiny model rambles, and gets others in their place."""
+        self._wanders = self._tiny
+        if self._tiny and not self._grown and self._max_tokens is not None:
+            self._grown, self._max_tokens = True, self._max_tokens * 2
+        self._schema = schema_of(self._call.output, ROOMY if self._tiny else None)
 
-    def _grow(self) -> None:
-        if self._grown or self._max_tokens is None:
+    def _make_room(self, cut_one: Completion[Any] | None) -> None:
+        """Allow more tokens, once.
+
+        Raises:
+            OutputTruncated: That is not for us to do, and no whole answer is there.
+        """
+        if not self._grown and self._max_tokens is not None:
+            self._grown, self._max_tokens = True, self._max_tokens * 2
+        elif self._tiny:
+            self._wanders = True
+        elif cut_one is None:
             raise OutputTruncated(
                 self._spec,
                 f"the answer was cut at {self._max_tokens or 'the server’s limit of'} tokens before it was "
                 f"a whole {self._schema.name}; raise max_tokens or ask for less.",
             )
-        self._grown, self._max_tokens = True, self._max_tokens * 2
 
     def _complaint(self, problem: str) -> str:
         return (

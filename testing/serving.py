@@ -6,7 +6,7 @@ For tests of the wire itself; to test a graph, a `ScriptedModel` is simpler and 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self
 
 from aiohttp import web
@@ -21,9 +21,16 @@ class ChatServer:
     Args:
         replies: See `Reply`; `completion`, `stream` and `failure` make them.
         models: What `/v1/models` lists.
+        routes: Other paths from the root, and what answers a POST there.
     """
 
-    def __init__(self, *replies: Reply, models: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        *replies: Reply,
+        models: list[dict[str, Any]] | None = None,
+        routes: Mapping[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] | None = None,
+    ) -> None:
+        self._routes = dict(routes or {})
         self._replies = list(replies)
         self._models = [{"id": "m"}] if models is None else models
         self._runner: web.AppRunner | None = None
@@ -38,6 +45,8 @@ class ChatServer:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._list)
+        for path, handler in self._routes.items():
+            app.router.add_post(path, handler)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ...core.errors import BackendError, BackendTimeout, InvalidInput
-from ..asking import ask_server
+from ...core.errors import BackendError, BackendTimeout, InvalidInput, PromptTooLong
+from ..asking import ask_server, count_tokens
 from ..backend import Backend, Call, is_watched, tell
 from ..base import Behaviour, Capabilities, Completion, ReasoningDelta, Rung, StreamEvent, TextDelta
+from ..counting import estimate_prompt, prompt_text, surely
 from ..decoding import without_untaken
 from ..listing import Listing
 from ..memory import Memory
@@ -19,7 +20,7 @@ from ..probe import GREEDY, measure
 from ..profiles import Profile
 from ..structured import FormatRefused, Ladder
 from .effort import Effort
-from .exchange import Exchange
+from .exchange import Exchange, size_of
 from .failures import Transient
 from .limits import LIMITS, Limits
 from .request import build_request, narrowed
@@ -65,7 +66,12 @@ class CompatibleModel(Backend):
         self._greedy = without_untaken(GREEDY, self._settings)
         self._known = capabilities
         self._memory = memory or Memory()
-        self._ladder = Ladder(spec, hosted=profile.hosted, lowered=self._lower)
+        self._ladder = Ladder(
+            spec,
+            hosted=profile.hosted,
+            penalised="repetition_penalty" in self._settings,
+            lowered=self._lower,
+        )
         self._start: Rung | None = None
         self._probing = asyncio.Lock()
 
@@ -110,6 +116,7 @@ class CompatibleModel(Backend):
         work = self._fill if call.output is not None else self._show if is_watched() and not call.tools else self._ask
 
         async def counted(effort: Effort) -> Completion[Any]:
+            await self._check_window(call)
             done = effort.counted(await work(call, effort))
             return done if call.output is not None else self._asked_for(done, call)
 
@@ -121,6 +128,8 @@ class CompatibleModel(Backend):
         effort = Effort.of(self._limits.timeout_s if call.timeout_s is None else call.timeout_s)
         events = self._events(call, effort)
         try:
+            async with asyncio.timeout_at(effort.at):
+                await self._check_window(call)
             async for event in events:
                 _show_delta(event)
                 yield self._asked_for(event, call) if isinstance(event, Completion) else event
@@ -201,6 +210,24 @@ class CompatibleModel(Backend):
         finally:
             await shown.aclose()
         return await self._ask(call, effort)
+
+    async def _check_window(self, call: Call) -> None:
+        """Refuse what cannot fit, where the window is known: some servers cut it in silence.
+
+        Raises:
+            PromptTooLong: By the server's own tokenizer, else by an estimate that leaves no doubt.
+        """
+        window = self._known.context_tokens if self._known else None
+        if window is None or (2 * size_of(call) <= window and not call.tools):
+            return
+        guess = estimate_prompt(call.messages, call.tools, self._name)
+        if 2 * guess <= window:
+            return
+        text = prompt_text(call.messages, call.tools)
+        counted = await count_tokens(self._transport, self._profile, self._name, text)
+        if (surely(guess) if counted is None else counted) >= window:
+            how = "an estimate" if counted is None else ""
+            raise PromptTooLong(self._spec, guess if counted is None else counted, window, how)
 
     def _asked_for(self, completion: Completion[Any], call: Call) -> Completion[Any]:
         """The completion without calls of tools that nobody offered.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from .._json import as_object
 from ..compatible.transport import AiohttpTransport, Body, Opened
 from ..profiles import PROFILES
 from .process import Address, ServerProcess
@@ -31,12 +33,12 @@ class EmbeddedTransport:
 
     async def post(self, body: Mapping[str, Any]) -> Body:
         """The whole answer to a chat completion."""
-        return await (await self._ready()).post(body)
+        return await (await self._ready()).post(constrained(body))
 
     @asynccontextmanager
     async def open(self, body: Mapping[str, Any]) -> AsyncGenerator[Opened, None]:
         """The answer as it comes."""
-        async with (await self._ready()).open(body) as opened:
+        async with (await self._ready()).open(constrained(body)) as opened:
             yield opened
 
     async def get(self, path: str) -> bytes:
@@ -60,3 +62,17 @@ class EmbeddedTransport:
         if self._inner is None or self._inner[0] != address:
             self._inner = (address, AiohttpTransport(self._model, address.url, PROFILES["embedded"], key=address.key))
         return self._inner[1]
+
+
+def constrained(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request with its schema as a grammar of the runtime's own, which leaves no room for white space.
+
+    A small model spends half its tokens on line breaks and indentation otherwise, and loses itself in them.
+    """
+    form = as_object(body.get("response_format"))
+    schema = as_object(form.get("json_schema")).get("schema")
+    if form.get("type") != "json_schema" or not isinstance(schema, dict):
+        return body
+    compact = {**as_object(schema), "x-guidance": {"whitespace_flexible": False, "lenient": True}}
+    rest = {name: value for name, value in body.items() if name != "response_format"}
+    return {**rest, "grammar": f"%llguidance {{}}\nstart: %json {json.dumps(compact)}"}

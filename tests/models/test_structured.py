@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from collegium.core.errors import BackendRejected, InvalidOutput, OutputTruncated
 from collegium.core.messages import user
 from collegium.models import Capabilities, Params, model
-from collegium.models.schemas import NARROW
+from collegium.models.schemas import NARROW, ROOMY
 from collegium.testing.serving import ChatServer, Reply, completion, failure, wire_call
 
 ASK = [user("Who?")]
@@ -123,13 +123,35 @@ async def test_a_limit_of_the_callers_own_is_kept() -> None:
     assert [r["max_tokens"] for r in server.requests] == [20]
 
 
-async def test_a_tiny_models_string_that_reaches_its_limit_is_valid_and_marked() -> None:
-    rambling = completion('{"name": "%s", "year": 1}' % ("a" * NARROW.text))
-    async with ChatServer(rambling) as server:
-        tiny = model(f"vllm:m@{server.url}", capabilities=Capabilities(level="tiny"))
-        done = await tiny.complete(ASK, output=Fact)
+TINY = Capabilities(level="tiny")
+
+
+def named(length: int) -> dict[str, Any]:
+    return completion('{"name": "%s", "year": 1}' % ("a" * length))
+
+
+async def test_a_tiny_models_string_that_reaches_its_limit_is_asked_for_again_with_more_room() -> None:
+    async with ChatServer(named(NARROW.text), named(NARROW.text)) as server:
+        done = await model(f"vllm:m@{server.url}", capabilities=TINY).complete(ASK, output=Fact)
+    assert (len(done.output.name), done.finish_reason, done.requests) == (NARROW.text, "stop", 2)
+    first, second = server.requests
+    assert (first["repetition_penalty"], first.get("temperature")) == (1.2, None)
+    assert (second["temperature"], second["seed"], second["max_tokens"]) == (0.7, 1, 2 * first["max_tokens"])
+
+
+async def test_a_tiny_models_string_that_reaches_every_limit_is_valid_and_marked() -> None:
+    async with ChatServer(named(NARROW.text), named(ROOMY.text), named(ROOMY.text)) as server:
+        done = await model(f"vllm:m@{server.url}", capabilities=TINY).complete(ASK, output=Fact)
     assert (len(done.output.name), done.finish_reason) == (NARROW.text, "length")
-    assert len(server.requests) == 1
+    assert done.usage.model_calls == 3
+
+
+async def test_a_penalty_of_the_callers_own_is_kept_and_none_sent_where_none_is_taken() -> None:
+    async with ChatServer(named(5)) as server:
+        params = Params(repetition_penalty=1.05)
+        await model(f"vllm:m@{server.url}", capabilities=TINY).complete(ASK, output=Fact, params=params)
+        await model(f"gpt4all:m@{server.url}", capabilities=TINY).complete(ASK, output=Fact)
+    assert [r.get("repetition_penalty") for r in server.requests] == [1.05, None]
 
 
 async def test_another_models_string_that_reaches_the_limit_is_asked_for_without_it() -> None:
