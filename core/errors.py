@@ -20,7 +20,7 @@
     │   ├── RunTimeout             the run was at work for as long as it may
     │   ├── RunPruned              the state of the run was removed, so it cannot go on
     │   ├── UnknownRun             no run has this id
-    │   ├── GraphChanged           the stored run belongs to another shape of the graph
+    │   ├── GraphChanged           the stored run cannot go on in its graph as that is now
     │   └── Fenced                 another worker took the run over
     ├── ApprovalError              an answer that is not accepted
     │   ├── UnknownApproval        no approval has this id
@@ -332,7 +332,7 @@ class UnknownRun(RunError):
 
 
 class GraphChanged(RunError):
-    """A stored run was started with another shape of its graph."""
+    """A stored run cannot go on in its graph as that is now."""
 
     code = "graph_changed"
 
@@ -343,7 +343,7 @@ class GraphChanged(RunError):
     def __str__(self) -> str:
         return (
             f"Run {self.run_id} cannot go on: graph {self.graph!r} has changed ({self.what}). "
-            "Load the graph as it was, or cancel the run."
+            "Give the graph as it was (beside the new version, if you like), add a migration, or cancel the run."
         )
 
 
@@ -390,6 +390,8 @@ class AlreadyDecided(ApprovalError):
         self.approval_id, self.decision, self.by, self.at = approval_id, decision, by, at
 
     def __str__(self) -> str:
+        if self.decision == "cancelled":
+            return f"Approval {self.approval_id} was withdrawn by {self.by}. `collegium inbox` lists what waits."
         when = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
         return f"Approval {self.approval_id} was decided already: {self.decision} by {self.by}{when}."
 

@@ -24,7 +24,7 @@ from .migrating import Migrated, migrated
 from .migration import route_from
 from .private import CHECKPOINTER
 from .registry import Registry
-from .standing import Standing, standing_of
+from .standing import Standing, listed, standing_of
 from .store import RunRow, Store, events, runs
 from .store.saver import StoreSaver
 from .store.tables import update_run
@@ -69,7 +69,7 @@ async def fit(store: Store, registry: Registry, row: RunRow) -> Fit:
     if problem := _stranded(standing, target, found):
         raise GraphChanged(row.run_id, row.graph, problem)
     if standing.begun and not (await _snapshot(store, row, target)).tasks:
-        raise GraphChanged(row.run_id, row.graph, f"nothing would run of {_listed(standing.next_nodes)}")
+        raise GraphChanged(row.run_id, row.graph, f"nothing would run of {listed(standing.next_nodes)}")
     return Fit("adopted", row, target, tuple(found))
 
 
@@ -129,7 +129,7 @@ def _stranded(standing: Standing, target: Target, found: Sequence[Change]) -> st
     known: Any = target.compiled
     lost = [node for channel, node in standing.triggers.items() if channel not in known.channels]
     lost += [send.node for send in standing.sends if send.node not in known.nodes]
-    return f"{told(found)}; nothing leads on to {_listed(lost)}" if lost else ""
+    return f"{told(found)}; nothing leads on to {listed(lost)}" if lost else ""
 
 
 def _touched(standing: Standing, change: Change) -> str:
@@ -150,10 +150,6 @@ def _touched(standing: Standing, change: Change) -> str:
 
 def _within(standing: Standing, path: str) -> bool:
     return any(f"{place}/".startswith(f"{path}/") for place in standing.inside)
-
-
-def _listed(names: Sequence[str] | set[str]) -> str:
-    return ", ".join(repr(name) for name in sorted(set(names)))
 
 
 async def _snapshot(store: Store, row: RunRow, target: Target) -> StateSnapshot:

@@ -21,7 +21,7 @@ from ..core.errors import CollegiumError, GraphChanged
 from .changes import Change
 from .migration import Route
 from .private import BRANCH, CHECKPOINTER, JOIN, TASKS
-from .standing import Standing, tasks_of
+from .standing import Standing, listed, tasks_of
 from .store import RunRow, approvals, tip
 from .store.checkpoints import Blob, Key, delete, put
 from .store.history import Body, is_small, pack_body
@@ -120,7 +120,7 @@ class _Move:
 
     async def made(self) -> Migrated:
         if self.body.unfolded:
-            raise _Refusal(f"{_listed(self.body.unfolded)} is stored as changes, which cannot be migrated.")
+            raise _Refusal(f"{listed(self.body.unfolded)} is stored as changes, which cannot be migrated.")
         dropped = tuple(self._restarted())
         self._check_tools(dropped)
         values = self._control() | self._fields()
@@ -152,7 +152,7 @@ class _Move:
                 self._check_inside(outer, new)
                 continue
             if done := [one.tool for one in self.standing.effects if task in tasks_of(one.key)]:
-                raise _Refusal(f"node {new!r} cannot begin anew: it has called {_listed(done)}.")
+                raise _Refusal(f"node {new!r} cannot begin anew: it has called {listed(done)}.")
             yield stored.record.key
 
     def _check_inside(self, outer: str, new: str) -> None:
@@ -202,7 +202,7 @@ class _Move:
             elif new in self.known.channels:
                 values[new] = self._joined(value) if channel.startswith(JOIN) else value
             elif channel in self.standing.triggers:
-                raise _Refusal(f"nothing leads on to node {self.standing.triggers[channel]!r}.")
+                raise _Refusal(f"nothing leads on to {listed([self.standing.triggers[channel]])}.")
         return values
 
     def _sends(self) -> list[Send]:
@@ -214,7 +214,7 @@ class _Move:
         sends = cast("list[Send]", self.target.serializer.loads_typed(self.stored.values[TASKS]))
         for send in sends:
             if self.route.node(send.node) not in self.known.nodes:
-                raise _Refusal(f"nothing leads on to node {send.node!r}.")
+                raise _Refusal(f"nothing leads on to {listed([send.node])}.")
         return [Send(self.route.node(send.node), send.arg) for send in sends]
 
     def _joined(self, value: Any) -> Any:
@@ -267,7 +267,7 @@ class _Move:
         config: Any = {"configurable": {"thread_id": self.stored.record.key.thread_id, CHECKPOINTER: saver}}
         snapshot = await self.target.compiled.aget_state(config)
         if not snapshot.tasks:
-            raise _Refusal(f"nothing would run of {_listed(self.standing.next_nodes)}.")
+            raise _Refusal(f"nothing would run of {listed(self.standing.next_nodes)}.")
         return {task.id: task.name for task in snapshot.tasks}
 
     def _withdrawn(self, tasks: Mapping[str, str]) -> Iterable[str]:
@@ -300,7 +300,3 @@ def _is_control(channel: str) -> bool:
 
 def _lies_in(change: Change, outer: str) -> bool:
     return change.name.startswith(f"{outer}/") or (change.kind == "inner" and change.name == outer)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in sorted(set(names)))

@@ -116,6 +116,13 @@ def standing_of(conn: sqlite3.Connection, row: RunRow) -> Standing:
     )
 
 
+def listed(nodes: Iterable[str]) -> str:
+    """Nodes as a message names them; the hidden ones around a map go by its name."""
+    return ", ".join(
+        repr(name) for name in sorted({node.removesuffix(".split").removesuffix(".join") for node in nodes})
+    )
+
+
 def tasks_of(key: str) -> set[str]:
     """The tasks in whose name a call or a question was made: those of its node path, outermost first."""
     return {part.rpartition(":")[2] for part in key.replace("|", "/").split("/") if ":" in part}

@@ -281,3 +281,227 @@ async def test_a_run_ends_in_its_own_version_where_that_stands_beside_the_new_on
         new = await finish(runner, await runner.start("order", {"item": "cups"}))
     assert world.shipped[0] == "3 lamps"
     assert [row_of(url, one.run_id)["version"] for one in (run, new)] == ["1", "2"]
+
+
+# What does not break a run
+
+
+class Grown(Order):
+    gift: bool = False
+
+
+class NeedsMore(Order):
+    address: str
+
+
+def grown(world: World, *, version: str = "1") -> Graph[Any]:
+    """A field with a default, a node and a tool more."""
+    graph = order(world, Grown, version=version)
+
+    @tool(effect="read", risk="low")
+    def weigh(item: str) -> int:
+        """Weigh something."""
+        return len(item)
+
+    wrapping = Shipping(world, weigh)
+    graph.add_node("wrap", wrapping, reads={"item": "item", "amount": "amount"}, writes="note")
+    graph.add_edge("prepare", "wrap")
+    graph.add_edge("wrap", END)
+    return graph
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("version", ["1", "2"])
+async def test_additions_are_adopted_by_the_record_of_the_run(url: str, place: Place, version: str) -> None:
+    world = World(place)
+    run = await stopped(url, place, world)
+    graph = grown(world, version=version)
+    async with Runner(url, graphs=[graph], serve=False) as runner:
+        if place == "waiting":
+            await by_answer(runner, run)
+        else:
+            await by_resume(runner, run)
+        done = await finish(runner, run)
+        kinds = [event.kind async for event in runner.events(run.run_id)]
+    assert (done.status, done.state.shipped, world.shipped) == ("done", "shipped 3 lamps", ["3 lamps"])
+    assert kinds.count("run_adopted") == 1
+    row = row_of(url, run.run_id)
+    assert (row["version"], row["fingerprint"], json.loads(row["shape"])) == (
+        version,
+        graph.fingerprint(),
+        graph.shape(),
+    )
+
+
+async def test_a_new_field_without_a_default_breaks_a_run(url: str) -> None:
+    world = World()
+    run = await stopped(url, "waiting", world)
+    async with Runner(url, graphs=[order(world, NeedsMore)], serve=False) as runner:
+        with pytest.raises(GraphChanged, match="field 'address' is new and has no default"):
+            await by_answer(runner, run)
+
+
+async def test_a_renamed_node_that_a_run_is_past_does_not_break_it(url: str) -> None:
+    world = World()
+    run = await stopped(url, "waiting", world)
+    async with Runner(url, graphs=[order(world, first="collect")], serve=False) as runner:
+        done = await by_answer(runner, run)
+    assert (done.status, done.state.note, world.shipped) == ("done", "for lamps", ["3 lamps"])
+
+
+async def test_a_worker_takes_up_a_queued_run_whose_graph_has_grown(url: str) -> None:
+    world = World("queued")
+    run = await stopped(url, "queued", world)
+    async with Runner(url, graphs=[grown(world)]) as runner:
+        done = await finish(runner, run)
+    assert done.status == "done"
+
+
+@pytest.mark.parametrize("parts", [{"fields", "nodes"}, {"fields"}, set[str]()])
+async def test_runs_of_stores_whose_shapes_lack_parts_go_on(url: str, parts: set[str]) -> None:
+    world = World()
+    run = await stopped(url, "waiting", world)
+    shape = {name: part for name, part in order(world).shape().items() if name in parts}
+    reseal(url, run.run_id, shape=json.dumps(shape), fingerprint=digest(shape))
+    async with Runner(url, graphs=[order(world)], serve=False) as runner:
+        done = await by_answer(runner, run)
+    assert (done.status, world.shipped) == ("done", ["3 lamps"])
+
+
+def reseal(url: str, run_id: str, **columns: str | None) -> None:
+    """Change the stored record of a run as an older release would have written it."""
+    from collegium.runs.store.codec import checksum
+    from collegium.runs.store.tables import RUN
+
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+        conn.create_function("checksum", -1, checksum, deterministic=True)
+        sets = ", ".join(f"{name}=?" for name in columns)
+        conn.execute(f"UPDATE run SET {sets} WHERE run_id=?", (*columns.values(), run_id))
+        conn.execute(f"UPDATE run SET checksum = checksum({', '.join(RUN)}) WHERE run_id=?", (run_id,))
+
+
+# Refused runs are in nobody's way
+
+
+async def test_a_page_of_refused_runs_does_not_keep_others_from_their_turn(url: str) -> None:
+    world = World("failed")
+    async with Runner(url, graphs=[order(world)], serve=False) as runner:
+        failed = [await (await runner.start("order", {"item": "cups"})).wait(timeout_s=30) for _ in range(60)]
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+        (last,) = conn.execute("SELECT max(epoch) FROM run").fetchone()
+    for run in failed:
+        reseal(url, run.run_id, status="queued", finished_at=None)
+    good = await stopped(url, "queued", world_good := World("queued"))
+    world.place = None
+    reseal(url, good.run_id, graph="good")
+    beside = order(world_good)
+    beside.name = "good"
+    async with Runner(url, graphs=[order(world, node="send"), beside], poll_s=0.01) as runner:
+        done = await finish(runner, good)
+        assert done.status == "done"
+        waiting = await runner.runs(status="queued", limit=100)
+    assert {run.run_id for run in waiting} == {run.run_id for run in failed}
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+        assert conn.execute("SELECT max(epoch) FROM run WHERE graph='order'").fetchone() == (last,)
+
+
+async def test_a_refused_run_goes_on_once_its_graph_is_given_again(url: str) -> None:
+    world = World("queued")
+    run = await stopped(url, "queued", world)
+    async with Runner(url, graphs=[order(world, Retyped)], poll_s=0.01) as runner:
+        with pytest.raises(GraphChanged):
+            await runner.resume(run.run_id)
+        runner.add(order(world))
+        done = await finish(runner, run)
+    assert done.status == "done"
+
+
+# Classes in the state
+
+
+class Part(BaseModel):
+    name: str
+    weight: float = 0.0
+
+
+class Lighter(BaseModel):
+    name: str
+
+
+Lighter.__name__ = Lighter.__qualname__ = "Part"
+
+
+class Box(State):
+    parts: Annotated[list[Part], append] = []
+    label: str = ""
+
+
+class LightBox(State):
+    parts: Annotated[list[Lighter], append] = []
+    label: str = ""
+
+
+def box(state: Any) -> Graph[Any]:
+    def pack() -> list[Any]:
+        return [{"name": "lamp", "weight": 2.0}]
+
+    async def label(parts: list[Any]) -> str:
+        raise RuntimeError("no ink")
+
+    pack.__annotations__["return"] = state.model_fields["parts"].annotation
+    label.__annotations__["parts"] = state.model_fields["parts"].annotation
+    graph = Graph(state, name="box")
+    graph.add_node("pack", pack, writes="parts")
+    graph.add_node("label", label, writes="label")
+    graph.add_edge(START, "pack")
+    graph.add_edge("pack", "label")
+    graph.add_edge("label", END)
+    return graph
+
+
+async def test_a_field_that_a_class_in_the_state_has_lost_breaks_a_run(url: str) -> None:
+    async with Runner(url, graphs=[box(Box)], serve=False) as runner:
+        run = await (await runner.start("box", {})).wait(timeout_s=30)
+        assert run.status == "failed"
+    async with Runner(url, graphs=[box(LightBox)], serve=False) as runner:
+        with pytest.raises(GraphChanged, match=r"field 'Part\.weight' is gone"):
+            await runner.resume(run.run_id)
+
+
+# Pinned versions
+
+
+async def test_new_runs_by_name_take_the_version_given_last(url: str) -> None:
+    world = World()
+    for graphs in ([order(world), order(world, version="2")], [order(world, version="2"), order(world)]):
+        async with Runner(url, graphs=graphs, serve=False) as runner:
+            run = await runner.start("order", {"item": "cups"})
+        assert row_of(url, run.run_id)["version"] == graphs[-1].version
+
+
+async def test_a_graph_of_the_same_name_and_version_replaces_the_one_before(url: str) -> None:
+    world = World()
+    async with Runner(url, graphs=[order(world), order(world, Retyped)], serve=False) as runner:
+        run = await finish(runner, await runner.start("order", {"item": "cups"}))
+    assert run.state.amount == "1 piece"
+
+
+async def test_an_answer_that_a_migration_withdrew_is_refused_and_the_question_asked_anew(url: str) -> None:
+    world = World()
+    run = await stopped(url, "waiting", world)
+    async with Runner(url, graphs=[changed("node renamed", world, migrated=True)], serve=False) as runner:
+        with pytest.raises(AlreadyDecided, match="withdrawn"):
+            await runner.answer(run.approvals[0].id, Approve(by="ada"))
+        (asked,) = await runner.inbox(run_id=run.run_id)
+        assert asked.id != run.approvals[0].id
+        done = await runner.answer(asked.id, Approve(by="ada"))
+    assert (done.status, world.shipped) == ("done", ["3 lamps"])
+
+
+async def test_a_question_of_a_node_that_kept_its_name_keeps_its_record(url: str) -> None:
+    world = World()
+    run = await stopped(url, "waiting", world)
+    async with Runner(url, graphs=[changed("field removed", world, migrated=True)], serve=False) as runner:
+        await runner.resume(run.run_id)
+        await runner.wait(run.run_id, timeout_s=30)
+        assert [one.id for one in await runner.inbox()] == [run.approvals[0].id]
