@@ -92,14 +92,8 @@ class Progress:
                 node.tokens += int(data.get("input_tokens") or 0) + int(data.get("output_tokens") or 0)
             case "text_delta":
                 node.text = (node.text + str(data.get("text", "")))[-_TAIL:]
-            case "progress":
-                node.note = progress_note(data.get("text"), data.get("done"), data.get("total"))
-            case "tool_called":
-                node.note = f"calls {one_line(str(data.get('tool', '')))}"
-            case "tool_result":
-                node.note = f"{one_line(str(data.get('tool', '')))}: {one_line(str(data.get('status', '')))}"
             case _:
-                pass
+                node.note = note_of(event) or node.note
 
     def _node(self, path: str) -> NodeLine:
         node = self.root
@@ -113,6 +107,28 @@ def settle(node: NodeLine) -> None:
     node.waiting = node.started > node.finished + node.failed
     for child in node.children.values():
         settle(child)
+
+
+def note_of(event: Event) -> str:
+    """What a node is at, where the event says; else nothing."""
+    data = event.data
+
+    def word(name: str) -> str:
+        return one_line(str(data.get(name, "")))
+
+    match event.kind:
+        case "progress":
+            return progress_note(data.get("text"), data.get("done"), data.get("total"))
+        case "tool_called":
+            return f"calls {word('tool')}"
+        case "tool_result":
+            return f"{word('tool')}: {word('status')}"
+        case "model_retried":
+            return f"tries again: {shortened(word('error'), 100)}"
+        case "model_fell_back":
+            return f"asks {word('to')} instead"
+        case _:
+            return ""
 
 
 def progress_note(text: object, done: object, total: object) -> str:

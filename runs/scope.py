@@ -89,7 +89,7 @@ class RunScope:
 
 def _known(kind: str) -> EventKind:
     match kind:
-        case "text_delta" | "reasoning_delta" | "model_called" | "progress" | "tool_called" | "tool_result":
+        case "text_delta" | "reasoning_delta" | "model_called" | "model_retried" | "model_fell_back" | "progress" | "tool_called" | "tool_result":
             return kind
         case _:
             return "custom"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ...core.errors import BackendTimeout
-from ..backend import Call, ask_leave, report
+from ..backend import Call, ask_leave, report, tell
 from ..base import Completion, StreamEvent, TextDelta
 from ..structured import FormatRefused
 from .effort import Effort
@@ -20,6 +20,7 @@ from .retry import Sleep, persist
 from .stream import Assembly, Delta, EventSplitter
 from .transport import Body, Opened, Transport
 
+T = TypeVar("T")
 Build = Callable[[bool], dict[str, Any]]
 """Makes the body of a streamed request; the argument says whether to ask for token counts among the events."""
 
@@ -54,7 +55,7 @@ class Exchange:
                 self._report(completion, started, passage)
                 return completion
 
-        return await persist(attempt, time_left=effort.left_s, sleep=self._sleep, attempts=self._limits.attempts)
+        return await self._persist(attempt, effort)
 
     async def events(self, build: Build, call: Call, effort: Effort) -> AsyncGenerator[StreamEvent, None]:
         """One stream, begun again only while nothing of it was handed on.
@@ -75,13 +76,26 @@ class Exchange:
             events = self._one_stream(build, call, effort)
             return _Begun(await anext(events), events)
 
-        begun = await persist(begin, time_left=effort.left_s, sleep=self._sleep, attempts=self._limits.attempts)
+        begun = await self._persist(begin, effort)
         try:
             yield begun.first
             async for event in begun.rest:
                 yield event
         finally:
             await begun.rest.aclose()
+
+    async def _persist(self, attempt: Callable[[], Awaitable[T]], effort: Effort) -> T:
+        def tell_why(failure: Transient, wait_s: float) -> None:
+            told = {"requests": effort.requests, "wait_s": round(wait_s, 3), "error": str(failure.error)}
+            tell("model_retried", {"spec": self._spec, **told})
+
+        return await persist(
+            attempt,
+            time_left=effort.left_s,
+            sleep=self._sleep,
+            attempts=self._limits.attempts,
+            retrying=tell_why,
+        )
 
     def _passing(self, call: Call, effort: Effort) -> Passage:
         tokens = size_of(call) // 4 + (call.params.max_tokens or 0)

@@ -11,6 +11,7 @@ from .failures import Transient
 from .limits import LIMITS
 
 T = TypeVar("T")
+Retrying = Callable[[Transient, float], None]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -20,6 +21,7 @@ async def persist(
     time_left: Callable[[], float],
     sleep: Sleep = asyncio.sleep,
     attempts: int = LIMITS.attempts,
+    retrying: Retrying = lambda failure, wait_s: None,
 ) -> T:
     """What `attempt` returns, tried again after each `Transient` failure.
 
@@ -28,6 +30,7 @@ async def persist(
         time_left: Seconds until the deadline; a wait that would outlast it is not begun.
         sleep: Waits.
         attempts: Tries in all.
+        retrying: Told of each failure that another try follows, and how many seconds later.
 
     Raises:
         BackendError: The last failure.
@@ -35,7 +38,7 @@ async def persist(
     try:
         return await attempt()
     except Transient as failure:  # tenacity is loaded, and paid for, only once something went wrong
-        return await _again(attempt, failure, time_left, sleep, attempts)
+        return await _again(attempt, failure, time_left, sleep, attempts, retrying)
 
 
 async def _again(
@@ -44,6 +47,7 @@ async def _again(
     time_left: Callable[[], float],
     sleep: Sleep,
     attempts: int,
+    retrying: Retrying,
 ) -> T:
     from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
     from tenacity.wait import wait_random_exponential
@@ -59,6 +63,11 @@ async def _again(
     def too_late(state: RetryCallState) -> bool:
         return (state.upcoming_sleep or 0.0) >= time_left()
 
+    def tell(state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        if isinstance(failure, Transient):
+            retrying(failure, state.upcoming_sleep or 0.0)
+
     tried_out = stop_after_attempt(attempts)
     failures = iter((first,))
 
@@ -67,15 +76,16 @@ async def _again(
             raise failure
         return await attempt()
 
-    retrying = AsyncRetrying(
+    persistent = AsyncRetrying(
         sleep=sleep,
         wait=wait,
         stop=lambda state: tried_out(state) or too_late(state),
         retry=retry_if_exception_type(Transient),
+        before_sleep=tell,
         reraise=True,
     )
     try:
-        return await retrying(next_try)
+        return await persistent(next_try)
     except Transient as failure:
         raise _final(failure, time_left()) from failure
 

@@ -308,3 +308,14 @@ async def test_the_default_model_is_the_one_of_the_run_then_of_the_environment(
         await lazy.complete(ASK)
         current_run.reset(token)
     assert [r["model"] for r in server.requests] == ["m", "other"]
+
+
+async def test_a_run_is_told_of_each_failure_that_is_tried_again() -> None:
+    run = Watcher(watched=False)
+    async with ChatServer(failure(503, "loading", retry_after="2"), completion("done")) as server:
+        token = current_run.set(run)
+        await client(server).complete(ASK)
+        current_run.reset(token)
+    kind, told, _ = run.events[0]
+    assert (kind, told["requests"]) == ("model_retried", 1)
+    assert told["error"].endswith("HTTP 503: loading") and told["wait_s"] >= 2.0
