@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import partial
 from itertools import count
 from sqlite3 import Connection
+from time import monotonic
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from langgraph.errors import GraphDrained
@@ -26,8 +27,8 @@ from ..core.context import current_node, current_run, node_calls
 from ..core.errors import Fenced, Rejected, RunTimeout, StoreError
 from ..core.messages import Usage
 from ..guardrails.policy import Policy
-from .budget import Budget
-from .decisions import Decision, Reject, decision_from_json
+from .budget import Amounts, Budget, Measure
+from .decisions import Decision, Question, Reject, decision_from_json
 from .engine import Engine, Services
 from .events import Event, EventKind, row_of
 from .fitting import settle
@@ -38,6 +39,7 @@ from .private import CHECKPOINTER, STRICT_RESUME
 from .reason import reason_of
 from .scope import RUN_KEY, RunScope
 from .show import NodeShow
+from .spending import extended, is_budget
 from .store import ApprovalRow, RunRow, approvals, effects, events, runs
 from .target import Target
 from .values import last_values
@@ -50,6 +52,10 @@ _News = tuple[EventKind, dict[str, Any]]
 
 End = Literal["done", "waiting", "failed", "cancelled", "drained", "fenced", "idle", "again"]
 """How an advance ended. idle: nothing to do. again: an answer arrived while the run was parking."""
+
+
+_COUNTED = ("input_tokens", "output_tokens", "usd")
+"""What an event tells of one model call, by the names of `Usage`."""
 
 
 class Outcome(NamedTuple):
@@ -91,6 +97,8 @@ async def advance(
         GraphChanged: The graph has changed, so that the run cannot go on; the run is left as it is.
         StoreError: The store cannot be used.
     """
+    if claimed is None:
+        await engine.store.refuse_unsound()
     outcome = Outcome("again")
     while outcome.end == "again":
         row = claimed or await _claimed(engine, run_id)
@@ -130,6 +138,8 @@ def _claim(conn: Connection, engine: Engine, run_id: str) -> RunRow | None:
 
 async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
     given = engine.services.get(row.run_id, Services())
+    used = await _used_before(engine, row)
+    began = monotonic()
     model = given.model if given.model is not None else engine.model
     last = await engine.last_event(row.run_id) if row.epoch > 1 else 0
     return RunScope(
@@ -143,12 +153,39 @@ async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
         budget=Budget(**row.budget) if row.budget else Budget(),
         publish=engine.publish,
         model_spec=model if model is not None else row.model_spec,
-        usage=Usage(**row.usage),
+        usage=used.usage,
+        tool_calls=used.tool_calls,
+        limits=await _limits(engine, row),
+        worked_s=lambda: row.worked_s + monotonic() - began,
         model=row.model,
         reusable=await _reusable(engine, row),
         numbers=count(last + 1),
         watchers=lambda: engine.watch.watched(row.run_id),
     )
+
+
+async def _limits(engine: Engine, row: RunRow) -> Amounts:
+    """The run's limits, with what people have added to them."""
+    if not row.budget:
+        return {}
+    asked = await engine.store.read(lambda conn: approvals.of_run(conn, row.run_id))
+    return extended(Budget(**row.budget).limits, asked)
+
+
+class _Used(NamedTuple):
+    usage: Usage
+    tool_calls: int
+
+
+async def _used_before(engine: Engine, row: RunRow) -> _Used:
+    """What earlier leases have used: as the run's events tell, which a killed worker has left, too."""
+    if row.epoch == 1:
+        return _Used(Usage(**row.usage), 0)
+    found = await engine.events_after(row.run_id, 0, kinds=("model_called", "tool_called"))
+    called = [event.data for event in found if event.kind == "model_called"]
+    told = sum((Usage(**{name: data[name] for name in _COUNTED if name in data}, model_calls=1) for data in called), Usage())
+    stored = Usage(**row.usage)
+    return _Used(max(stored, told, key=lambda used: used.model_calls), len(found) - len(called))
 
 
 async def _reusable(engine: Engine, row: RunRow) -> frozenset[tuple[str, str]]:
@@ -276,15 +313,32 @@ class Lease:
         if snapshot.created_at is None or not self._mine(snapshot):
             return await self._input()
         if snapshot.interrupts:
-            decided = await self._decisions(snapshot.interrupts)
-            if not decided:
-                return _Park(snapshot.interrupts)
-            return Command(
-                resume={i.id: resume_value(i, decided[i.id]) for i in snapshot.interrupts if i.id in decided}
-            )
+            return await self._answered(snapshot.interrupts)
         if not snapshot.tasks:
             return _Finished()
         return await self._past_breakpoint(snapshot)
+
+    async def _answered(self, interrupts: Sequence[Interrupt]) -> Any:
+        """The answers that there are; None where all that was decided is budgets: their nodes run again by themselves."""
+        decided = await self._decisions(interrupts)
+        if not decided:
+            return _Park(interrupts)
+        answers: dict[str, Any] = {}
+        for interrupt in interrupts:
+            decisions = decided.get(interrupt.id)
+            if decisions is None:
+                continue
+            if is_budget(questions_of(interrupt)):
+                self._refuse_spent(questions_of(interrupt)[0], decisions[0])
+            else:
+                answers[interrupt.id] = resume_value(interrupt, decisions)
+        return Command(resume=answers) if answers else None
+
+    def _refuse_spent(self, asked: Question, decision: Decision) -> None:
+        if isinstance(decision, Reject):
+            measure = cast(Measure, asked["payload"]["measure"])
+            limit = float(cast(float, asked["payload"]["limit"]))
+            raise BudgetExceeded(measure.replace("_", " "), limit, self.scope.purse.used(measure), decision.by)
 
     def _mine(self, snapshot: StateSnapshot) -> bool:
         return (snapshot.metadata or {}).get(RUN_KEY) == self.row.run_id

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any
 
-from ..core.errors import UnknownTarget
+from ..core.errors import CorruptState, UnknownTarget
 from ..core.messages import Usage
 from .decisions import Approval
 from .engine import Engine
 from .parking import approval_of
 from .run import Run, RunHost
-from .store import ApprovalRow, RunRow, approvals, runs
+from .store import ApprovalRow, Found, RunRow, approvals, runs
 from .target import Target
 from .values import values_of
 
@@ -34,7 +34,7 @@ class Reader:
         def read(conn: Connection) -> tuple[RunRow, list[ApprovalRow]]:
             row = runs.get(conn, run_id)
             runs.verify(conn, row)  # a question that vanished would be waited for without end
-            return row, approvals.inbox(conn, run_id=run_id) if row.status == "waiting" else []
+            return row, _whole(row, approvals.inbox(conn, run_id=run_id)) if row.status == "waiting" else []
 
         row, waiting = await self._engine.store.read(read)
         target = self.target(row)
@@ -79,3 +79,10 @@ class Reader:
             host=self._host,
             cause=self._engine.causes.get(row.run_id),
         )
+
+
+def _whole(row: RunRow, waiting: Found[ApprovalRow]) -> list[ApprovalRow]:
+    """What a run waits for, which must be all of it: the rest would be waited for without end."""
+    for problem in waiting.damaged:
+        raise CorruptState(f"run {row.run_id}", f"a question that it waits for cannot be read: {problem}")
+    return waiting

@@ -1,6 +1,6 @@
 """Where runs, approvals, effects, events, workers and checkpoints are kept: SQLite, one writer thread."""
 
-from . import approvals, effects, events, runs, tip, workers
+from . import approvals, effects, events, runs, salvage, tip, workers
 from .database import Store
 from .found import Found
 from .rows import (
@@ -29,6 +29,7 @@ __all__ = [
     "effects",
     "events",
     "runs",
+    "salvage",
     "tip",
     "workers",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...core.errors import AlreadyDecided, ApprovalExpired, StaleApproval, UnknownApproval
 from .codec import stamp
+from .found import Found
 from .rows import ApprovalRow, RunRow
 from .tables import (
     APPROVAL,
@@ -21,6 +22,7 @@ from .tables import (
     decode_approval,
     get_run,
     insert_approval,
+    readable_approvals,
     sealed,
     update_run,
 )
@@ -53,16 +55,14 @@ def by_key(conn: sqlite3.Connection, run_id: str, question_key: str) -> list[App
 
 def inbox(
     conn: sqlite3.Connection, *, now: datetime | None = None, run_id: str | None = None, limit: int = 1000
-) -> list[ApprovalRow]:
-    """What waits for a person, oldest first; what has lapsed by `now` is left out."""
-    return _fetch(
-        conn,
+) -> Found[ApprovalRow]:
+    """What waits for a person, oldest first, and what of it cannot be read; what has lapsed by `now` is left out."""
+    given = {"now": stamp(now) if now else None, "run": run_id, "limit": limit}
+    where = (
         "WHERE state='pending' AND (:now IS NULL OR expires_at IS NULL OR expires_at > :now)"
-        " AND (:run IS NULL OR run_id = :run) ORDER BY created_at, rowid LIMIT :limit",
-        now=stamp(now) if now else None,
-        run=run_id,
-        limit=limit,
+        " AND (:run IS NULL OR run_id = :run) ORDER BY created_at, rowid LIMIT :limit"
     )
+    return readable_approvals(conn.execute(f"{SELECT_APPROVAL} {where}", given))
 
 
 def ensure(conn: sqlite3.Connection, run: RunRow, asked: Sequence[ApprovalRow]) -> list[ApprovalRow]:
@@ -132,7 +132,8 @@ def any_due(conn: sqlite3.Connection, now: datetime) -> bool:
 
 def expire_due(conn: sqlite3.Connection, now: datetime) -> list[str]:
     """Let lapse what nobody answered in time; returns the runs that can go on because of it."""
-    due = _fetch(conn, "WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ?", stamp(now))
+    lapsed = "WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ?"
+    due = readable_approvals(conn.execute(f"{SELECT_APPROVAL} {lapsed}", (stamp(now),)).fetchall())
     for row in due:
         _store(conn, replace(row, state="expired", decided_at=now))
     return [run_id for run_id in dict.fromkeys(row.run_id for row in due) if queue_if_decided(conn, run_id, now)]

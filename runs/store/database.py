@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from ...core.errors import StoreError, StoreUnavailable
+from ...core.errors import CorruptState, StoreError, StoreUnavailable, UnknownApproval, UnknownRun
+from . import soundness
 from .inline import Inline, Work
 from .schema import open_file, open_memory, open_reader
 from .writer import Job, Writer
@@ -41,10 +42,12 @@ class Store:
         self.url = url
         self.path = _path_of(url)
         """The file; None for a store in memory."""
-        self._busy_s = busy_s
+        self.busy_s = busy_s
+        """Seconds to wait for other processes that write."""
         self._writer: Writer | Inline | None = None
         self._opened: Future[None] = Future()
         self._reader: Writer | None = None
+        self._flaws: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -80,7 +83,7 @@ class Store:
     def close_now(self) -> None:
         """`close` for code without an event loop; blocks."""
         writer, reader = self._writer, self._reader
-        self._writer = self._reader = None
+        self._writer = self._reader = self._flaws = None
         for thread in (reader, writer):
             if thread is not None:
                 thread.stop()
@@ -120,7 +123,7 @@ class Store:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._writing().put(Job(work, lane, full, beside=beside, size=None if full else size, loop=loop, future=future))
-        return await future
+        return await self._given(future)
 
     def write_now(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:
         """`write` for code without an event loop; blocks."""
@@ -185,7 +188,41 @@ class Store:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._reading().put(Job(work, "", writes=False, loop=loop, future=future))
-        return await future
+        return await self._given(future)
+
+    async def flaws(self) -> tuple[str, ...]:
+        """What is wrong with the trees of the file, one line each: then a search may miss what is there.
+
+        Looked for once, when first asked; in memory there is nothing that could be damaged.
+        """
+        if self._flaws is None:
+            self._flaws = () if self.path is None else await self.read(soundness.flaws)
+        return self._flaws
+
+    async def refuse_unsound(self) -> None:
+        """Refuse to change a file whose trees are damaged: an effect that is not found would be made again.
+
+        Raises:
+            CorruptState: They are.
+        """
+        flaws = self._flaws if self._flaws is not None else await self.flaws()
+        if flaws:
+            raise self._unsound(flaws)
+
+    def _unsound(self, flaws: tuple[str, ...]) -> CorruptState:
+        more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
+        return CorruptState(
+            self.name,
+            f"records may be hidden ({flaws[0]}{more}). `collegium doctor` lists what is damaged and saves the rest.",
+        )
+
+    async def _given(self, future: asyncio.Future[T]) -> T:
+        """What a job gave. What it did not find may be hidden."""
+        try:
+            return await future
+        except (UnknownRun, UnknownApproval):
+            await self.refuse_unsound()
+            raise
 
     def read_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """`read` for code without an event loop; blocks."""
@@ -207,7 +244,7 @@ class Store:
     def _start(self) -> Future[None]:
         """Start the writer, unless it runs; the future tells when the file is open, or why it is not."""
         if self._writer is None or (self._opened.done() and self._opened.exception() is not None):
-            path, busy_s = self.path, self._busy_s
+            path, busy_s = self.path, self.busy_s
             if path is None:
                 self._writer = Inline(self.name, open_memory)
             else:
@@ -226,7 +263,7 @@ class Store:
         if path is None:
             return self._writing()
         if self._reader is None:
-            self._reader = Writer(self.name, lambda: open_reader(path, self._busy_s), self._busy_s)
+            self._reader = Writer(self.name, lambda: open_reader(path, self.busy_s), self.busy_s)
             self._reader.start()
         return self._reader
 

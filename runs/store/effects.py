@@ -14,7 +14,7 @@ from ...core.errors import CorruptState, JournalMismatch
 from .rows import EffectRow, EffectState, Intent, RunRow
 from .tables import (
     SELECT_EFFECT,
-    check_count,
+    check_absent,
     check_fence,
     decode_effect,
     held_run,
@@ -83,7 +83,7 @@ def standing_in(
     run = held_run(conn, run_id, epoch)
     row = find(conn, key)
     if row is None:
-        check_count(conn, run)
+        check_absent(conn, run, key)
         source = _unused(conn, run, tool, digest)
         if source is None:
             return None
@@ -150,7 +150,7 @@ def intend(
     row = find(conn, key)
     if row is None:
         # A journal that has lost a record must not start the effect a second time.
-        check_count(conn, run)
+        check_absent(conn, run, key)
         fresh = EffectRow(
             key=key,
             run_id=run_id,

@@ -19,6 +19,18 @@ _ADVICE = {
 }
 
 
+_IMPOSSIBLE = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_FORMAT,
+}
+"""What the statements of this room never meet in a whole store: a table is gone, a key is there twice."""
+
+_RESTORE = "Restore a copy of it, or save what is whole with `collegium doctor`."
+
+
 def primary_code(error: BaseException) -> int:
     """SQLite's primary result code of an error, 0 when it has none."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
@@ -34,11 +46,18 @@ def is_fatal(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and primary_code(error) in _ADVICE.keys() | {sqlite3.SQLITE_CORRUPT}
 
 
+def is_undecodable(error: BaseException) -> bool:
+    """True when a text was read whose bytes are no text; Python says so under no code of SQLite."""
+    return isinstance(error, sqlite3.OperationalError) and not primary_code(error) and "decode" in str(error)
+
+
 def translate(error: Exception, name: str) -> StoreError:
     """The error to raise in place of one of SQLite or of the file system; `name` is the file."""
     code = primary_code(error)
     if code == sqlite3.SQLITE_CORRUPT:
-        return CorruptState(name, "the database is damaged. Restore a copy of it.")
+        return CorruptState(name, f"the database is damaged. {_RESTORE}")
+    if code in _IMPOSSIBLE:
+        return CorruptState(name, f"the database is damaged (SQLite says: {error}). {_RESTORE}")
     if code in _ADVICE:
         return StoreUnavailable(name, _ADVICE[code])
     if isinstance(error, OSError):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ...core.errors import RunPruned, ThreadBusy, UnknownRun
 from . import approvals, labels, tip
+from .found import Found
 from .rows import ApprovalRow, RunRow, StoredStatus
 from .tables import (
     RUN,
@@ -50,6 +51,7 @@ __all__ = [
     "park",
     "reopen",
     "requeue",
+    "unpruned",
     "verify",
 ]
 
@@ -74,6 +76,20 @@ def get(conn: sqlite3.Connection, run_id: str) -> RunRow:
         CorruptState: Its record is damaged.
     """
     return get_run(conn, run_id)
+
+
+def unpruned(conn: sqlite3.Connection, run_id: str) -> RunRow:
+    """The run with this id, if its state is still kept.
+
+    Raises:
+        UnknownRun: There is none.
+        RunPruned: Its state was removed.
+        CorruptState: Its record is damaged.
+    """
+    run = get_run(conn, run_id)
+    if run.pruned_at is not None:
+        raise RunPruned(run_id, run.pruned_at)
+    return run
 
 
 def admit(
@@ -292,9 +308,7 @@ def reopen(conn: sqlite3.Connection, run_id: str, *, now: datetime) -> None:
         RunPruned: Its state was removed.
         ThreadBusy: Its thread has another unfinished run.
     """
-    run = get_run(conn, run_id)
-    if run.pruned_at is not None:
-        raise RunPruned(run_id, run.pruned_at)
+    run = unpruned(conn, run_id)
     ahead = conn.execute(
         f"SELECT run_id, status FROM run WHERE thread_id=? AND {_HOLDING}", (run.thread_id,)
     ).fetchone()
@@ -343,8 +357,8 @@ def listing(
     metadata: Mapping[str, Any] | None = None,
     before: str | None = None,
     limit: int = 50,
-) -> list[RunRow]:
-    """Runs, newest first.
+) -> Found[RunRow]:
+    """Runs, newest first, and which of them could not be read.
 
     Args:
         conn: Any connection of the store.
@@ -372,7 +386,7 @@ def listing(
         values.append(_seq(conn, before))
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
     query = f"{select(RUN, source.tables)} {where}ORDER BY {source.order} DESC LIMIT ?"
-    return [decode_run(record) for record in conn.execute(query, (*values, limit))]
+    return readable(conn.execute(query, (*values, limit)))
 
 
 def _seq(conn: sqlite3.Connection, run_id: str) -> int:

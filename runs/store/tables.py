@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ...core.errors import CorruptState, Fenced, UnknownRun
 from .codec import SqlValue, checksum, columns, decode, encode, stored, verify
+from .found import Found
 from .rows import ApprovalRow, EffectRow, RunRow
+
+T = TypeVar("T")
 
 RUN = columns(RunRow)
 APPROVAL = columns(ApprovalRow)
@@ -49,6 +51,7 @@ SELECT_RUN = select(RUN, "run")
 _GET_RUN = f"{SELECT_RUN} WHERE run_id=?"
 SELECT_APPROVAL = select(APPROVAL, "approval")
 SELECT_EFFECT = select(EFFECT, "effect")
+_BY_RUN = "SELECT 1 FROM effect INDEXED BY effect_run WHERE run_id=? AND key=?"
 _INSERT_RUN = _insert(RUN, "run")
 _INSERT_APPROVAL = _insert(APPROVAL, "approval")
 _INSERT_EFFECT = _insert(EFFECT, "effect")
@@ -68,13 +71,25 @@ def decode_run(record: tuple[Any, ...]) -> RunRow:
     return decode(RunRow, RUN, record, f"run {record[0]}")
 
 
-def readable(records: Iterable[tuple[Any, ...]]) -> list[RunRow]:
-    """The runs of records that `SELECT_RUN` gave; damaged ones are left where they are, for whoever asks for them."""
-    found: list[RunRow] = []
+def readable(records: Iterable[tuple[Any, ...]]) -> Found[RunRow]:
+    """The runs of records that `SELECT_RUN` gave; damaged ones stay where they are, for whoever asks for them."""
+    return _found(records, decode_run)
+
+
+def readable_approvals(records: Iterable[tuple[Any, ...]]) -> Found[ApprovalRow]:
+    """The approvals of records that `SELECT_APPROVAL` gave; damaged ones stay where they are."""
+    return _found(records, decode_approval)
+
+
+def _found(records: Iterable[tuple[Any, ...]], decoded: Callable[[tuple[Any, ...]], T]) -> Found[T]:
+    rows: list[T] = []
+    damaged: list[str] = []
     for record in records:
-        with suppress(CorruptState):
-            found.append(decode_run(record))
-    return found
+        try:
+            rows.append(decoded(record))
+        except CorruptState as error:
+            damaged.append(str(error))
+    return Found(rows, damaged)
 
 
 def decode_approval(record: tuple[Any, ...]) -> ApprovalRow:
@@ -186,11 +201,11 @@ def update_effect(conn: sqlite3.Connection, row: EffectRow, **changes: Any) -> E
     return changed
 
 
-def check_count(conn: sqlite3.Connection, run: RunRow) -> None:
-    """See whether an approval or effect of the run has vanished, by their number alone.
+def check_absent(conn: sqlite3.Connection, run: RunRow, key: str) -> None:
+    """Make sure that an effect of the run which was not found under this key was never stored.
 
     Raises:
-        CorruptState: There are fewer (or more) than the run counts.
+        CorruptState: There are fewer approvals and effects (or more) than the run counts, or the key is hidden.
     """
     (found,) = conn.execute(
         "SELECT (SELECT count(*) FROM approval WHERE run_id=:run) + (SELECT count(*) FROM effect WHERE run_id=:run)",
@@ -198,6 +213,8 @@ def check_count(conn: sqlite3.Connection, run: RunRow) -> None:
     ).fetchone()
     if found != run.links:
         raise _broken(run, f"it counts {run.links} approvals and effects, and {found} are stored")
+    if conn.execute(_BY_RUN, (run.run_id, key)).fetchone():
+        raise _broken(run, f"its effect {key} is stored and is not found under its key")
 
 
 def check_chain(conn: sqlite3.Connection, run: RunRow) -> None:

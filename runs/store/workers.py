@@ -6,6 +6,7 @@ the epoch of the run grows, so what the living worker still writes is refused.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import suppress
@@ -74,7 +75,11 @@ def leave(conn: sqlite3.Connection, worker_id: str, now: datetime) -> list[str]:
 
 def listing(conn: sqlite3.Connection) -> list[WorkerRow]:
     """All workers that count as alive."""
-    return [_decode(record) for record in conn.execute(f"{_SELECT} ORDER BY worker_id")]
+    found: list[WorkerRow] = []
+    for record in conn.execute(f"{_SELECT} ORDER BY worker_id"):
+        with suppress(ValueError, TypeError):  # a damaged record is no sign of life
+            found.append(_decode(record))
+    return found
 
 
 def sweep(conn: sqlite3.Connection, now: datetime, lease_s: float) -> list[str]:
@@ -86,9 +91,8 @@ def sweep(conn: sqlite3.Connection, now: datetime, lease_s: float) -> list[str]:
         The ids of the runs that were queued.
     """
     oldest, host = now - timedelta(seconds=lease_s), this_host()
-    for worker in listing(conn):
-        if worker.beat_at < oldest or _gone(worker, host):
-            conn.execute("DELETE FROM worker WHERE worker_id=?", (worker.worker_id,))
+    alive = [w.worker_id for w in listing(conn) if w.beat_at >= oldest and not _gone(w, host)]
+    conn.execute("DELETE FROM worker WHERE worker_id NOT IN (SELECT value FROM json_each(?))", (json.dumps(alive),))
     return _free_orphans(conn, now)
 
 

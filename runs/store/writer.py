@@ -21,7 +21,8 @@ from traceback import clear_frames
 from typing import Any
 
 from ...core.errors import StoreUnavailable
-from .problems import is_busy, is_fatal, translate
+from . import soundness
+from .problems import is_busy, is_fatal, is_undecodable, translate
 
 GROUP = 64
 """Most jobs in one transaction: keeps the time that other processes wait for the lock short."""
@@ -284,7 +285,11 @@ class Writer:
                 self._read(connection, jobs[0])
         except BaseException as error:  # whatever it is, those who wait must hear it and the thread must live
             _let_go(error)
-            if len(jobs) > 1 and not is_fatal(error):
+            if is_undecodable(error) and connection.text_factory is not soundness.lenient:
+                # A damaged text fails the whole search that meets it; read as it is, it fails its own checksum alone.
+                connection.text_factory = soundness.lenient
+                self._serve(connection, jobs)
+            elif len(jobs) > 1 and not is_fatal(error):
                 self._serve_each(connection, jobs)
             else:
                 self._fail(jobs, self._explain(error))
