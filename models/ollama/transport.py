@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from ...core.errors import BackendRejected
+from ...core.errors import PromptTooLong
 from .._json import as_object
 from ..asking import trained_window
 from ..compatible.limits import LIMITS
@@ -108,18 +108,14 @@ class OllamaTransport:
         """Refuse an answer to a prompt that was cut.
 
         Raises:
-            BackendRejected: The server counted fewer tokens than the prompt has.
+            PromptTooLong: The server counted fewer tokens than the prompt has.
         """
         counted, window = answer.get("prompt_eval_count"), as_object(native.get("options")).get("num_ctx")
         if not isinstance(counted, int) or not isinstance(window, int) or counted <= 0:
             return
         size = _size(native)
         if counted >= window or (size > _BYTES_A_TOKEN * window and counted * _MOST_BYTES_A_TOKEN < size):
-            raise BackendRejected(
-                self._model,
-                f"the server cut the prompt: it read {counted} tokens of {size} bytes, in a window of {window}. "
-                "Shorten the prompt, or take a model with a longer window.",
-            )
+            raise PromptTooLong(self._model, None, window, f"the server read {counted} tokens of {size} bytes")
 
 
 def _size(body: Mapping[str, Any]) -> int:
