@@ -20,6 +20,7 @@ from .decisions import (
     question,
 )
 from .events import KINDS, LIVE_ONLY, STOPS, Event, EventKind
+from .retention import Pruned, Retention
 from .run import AT_REST, Run, RunStatus
 from .runner import MEMORY, Runner
 from .steps import Step
@@ -42,9 +43,11 @@ __all__ = [
     "MEMORY",
     "ManagedGraph",
     "NotHappened",
+    "Pruned",
     "Question",
     "Reject",
     "Respond",
+    "Retention",
     "Retry",
     "Run",
     "RunStatus",

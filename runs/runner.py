@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from sqlite3 import Connection
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ..core.clock import Clock, SystemClock
 from ..core.ids import IdSource, new_id
@@ -26,6 +27,7 @@ from .fork import Effects, Wish, forked
 from .parking import approval_of
 from .reading import Reader
 from .registry import Registry
+from .retention import Pruned, Retention, keep_pruning, prune
 from .run import AT_REST, Run, RunStatus
 from .scope import lane_of
 from .steps import Step, steps_of
@@ -62,6 +64,7 @@ class Runner:
         slots: int = 1000,
         lease_s: float = 15.0,
         poll_s: float = 0.25,
+        retention: Retention | None = None,
         clock: Clock | None = None,
         ids: IdSource = new_id,
     ) -> None:
@@ -80,6 +83,7 @@ class Runner:
             slots: Most runs at work at once; further ones queue.
             lease_s: Seconds without a sign of life after which a worker's runs go to another.
             poll_s: Seconds between looks at the store for work.
+            retention: What to remove of finished runs by itself, when it opens and every hour; else nothing.
             clock: Tells the time.
             ids: Makes ids.
         """
@@ -99,6 +103,8 @@ class Runner:
         )
         self._worker = Worker(self._engine, serve=serve, slots=slots, lease_s=lease_s, poll_s=poll_s)
         self._reader = Reader(self._engine, self)
+        self._retention = retention.checked() if retention else None
+        self._pruning: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -124,6 +130,8 @@ class Runner:
             self._store.path.parent.mkdir(parents=True, exist_ok=True)
         await self._store.open()
         await self._worker.open()
+        if self._retention is not None:
+            self._pruning = asyncio.create_task(keep_pruning(self._engine, self._retention), name="collegium-prune")
 
     async def close(self, *, drain_s: float = 5.0) -> None:
         """Let runs come to the end of their present step, put them back into the queue, close the store.
@@ -131,6 +139,10 @@ class Runner:
         Args:
             drain_s: Seconds given to the steps at work; then they are cancelled and repeated at resume.
         """
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.wait([self._pruning])
+            self._pruning = None
         await self._worker.close(drain_s)
         if self._owns_store and self._store.is_open:
             await self._store.close()
@@ -225,6 +237,7 @@ class Runner:
 
         Raises:
             UnknownRun: There is no such run.
+            RunPruned: It had failed, and its state was removed.
             ThreadBusy: It had failed, and its thread has another unfinished run.
             GraphChanged: Its graph has changed, so that it cannot go on.
         """
@@ -247,10 +260,11 @@ class Runner:
 
         Raises:
             UnknownRun: There is no such run.
+            RunPruned: Its steps were removed.
             UnknownTarget: The run's graph is not one of the Runner's.
             GraphChanged: Its graph has another shape than it was started with.
         """
-        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        row = await self._store.read(lambda conn: runs.unpruned(conn, run_id))
         return await steps_of(self._engine, row, self._engine.registry.of(row))
 
     async def fork(
@@ -278,11 +292,12 @@ class Runner:
 
         Raises:
             UnknownRun: There is no such run.
+            RunPruned: Its steps were removed.
             InvalidInput: There is no such step, a value does not fit, effects need a choice, or the store is in memory.
             ThreadBusy: The thread has an unfinished run.
             GraphChanged: The graph has another shape than the parent was started with.
         """
-        parent = await self._store.read(lambda conn: runs.get(conn, run_id))
+        parent = await self._store.read(lambda conn: runs.unpruned(conn, run_id))
         target = self._engine.registry.of(parent)
         wish = Wish(str(at), dict(values or {}), effects, thread_id or self._engine.ids(ANONYMOUS))
         row = await forked(self._engine, parent, target, wish)
@@ -398,6 +413,28 @@ class Runner:
                     if event.kind in LIVE_ONLY or event.seq > last:
                         last = max(last, event.seq)
                         yield event
+
+    async def prune(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        keep: int | None = None,
+        history: Literal["keep", "drop"] = "keep",
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Remove what finished runs no longer need; `Retention` says what each argument means.
+
+        Runs that are not finished stay whole, failed ones until they are older than `older_than`; so does what the
+        next run of a thread starts from, as long as any run of that thread stays. Of a pruned run the record, its
+        decided approvals and its effects stay. The file becomes shorter when no other worker uses it.
+
+        Raises:
+            InvalidInput: Nothing says what to remove.
+            StoreError: The store cannot be used; of each run, all is gone that was to go, or nothing.
+        """
+        await self._worker.sweep()
+        wanted = Retention(older_than=older_than, keep=keep, history=history)
+        return await prune(self._engine, wanted, dry_run=dry_run, compact=self._worker.is_idle)
 
     # -- approvals ----------------------------------------------------------------------------
 

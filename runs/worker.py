@@ -81,6 +81,11 @@ class Worker:
             now = self._engine.clock.now()
             await self._store.write(lambda conn: workers.leave(conn, self._engine.worker_id, now))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is moved here."""
+        return not self._tasks
+
     def at_work(self, run_id: str) -> asyncio.Task[Outcome] | None:
         """The task that moves a run here, if one does."""
         return self._tasks.get(run_id)
