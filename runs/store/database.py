@@ -206,15 +206,13 @@ class Store:
             CorruptState: They are.
         """
         flaws = self._flaws if self._flaws is not None else await self.flaws()
-        if flaws:
-            raise self._unsound(flaws)
+        for first in flaws[:1]:
+            raise self._unsound(first, len(flaws) - 1)
 
-    def _unsound(self, flaws: tuple[str, ...]) -> CorruptState:
-        more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
-        return CorruptState(
-            self.name,
-            f"records may be hidden ({flaws[0]}{more}). `collegium doctor` lists what is damaged and saves the rest.",
-        )
+    def _unsound(self, first: str, others: int) -> CorruptState:
+        more = f" and {others} more" if others else ""
+        problem = f"records may be hidden ({first}{more})."
+        return CorruptState(self.name, f"{problem} `collegium doctor` lists what is damaged and saves the rest.")
 
     async def _given(self, future: asyncio.Future[T]) -> T:
         """What a job gave. What it did not find may be hidden."""

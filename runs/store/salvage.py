@@ -110,7 +110,7 @@ def _salvaged(conn: sqlite3.Connection, table: str, query: str, decoded: Callabl
 
 def _numbers(conn: sqlite3.Connection, table: str) -> list[int]:
     """Numbers of all rows that there are or were, in order."""
-    seen: set[int] = set()
+    seen: set[Any] = set()
     ways = [f"NOT INDEXED ORDER BY rowid {way}" for way in ("ASC", "DESC")]
     ways += [f"INDEXED BY {index}" for index in _WAYS[table]]
     for way in ways:
