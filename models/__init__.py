@@ -8,17 +8,20 @@ from .base import (
     Level,
     Model,
     Params,
+    PartialOutput,
     ReasoningDelta,
     ReasoningEffort,
     Rung,
     StreamEvent,
     TextDelta,
     TokenLogprob,
+    ToolCallDelta,
     ToolChoice,
 )
 from .catalogue import Weights, catalogue, installed
 from .compatible.limits import Limits
 from .counting import estimate_prompt, estimate_tokens
+from .embeddings import ServerEmbedder, embedder
 from .fallback import Fallback
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
@@ -37,19 +40,23 @@ __all__ = [
     "Limits",
     "Model",
     "Params",
+    "PartialOutput",
     "Profile",
     "ReasoningDelta",
     "ReasoningEffort",
     "Rung",
     "Server",
+    "ServerEmbedder",
     "Spec",
     "StreamEvent",
     "TextDelta",
     "TokenLogprob",
+    "ToolCallDelta",
     "ToolChoice",
     "Weights",
     "catalogue",
     "close_shared",
+    "embedder",
     "estimate_prompt",
     "estimate_tokens",
     "installed",
