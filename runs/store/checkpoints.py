@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...core.errors import CorruptState
 from . import pieces
 from .codec import checksum, verify
-from .pieces import Typed
+from .pieces import Row, Typed
 
 Version = int | str | float
 
@@ -82,7 +82,10 @@ def put(
 ) -> None:
     """Store a checkpoint and the values that changed with it."""
     thread_id, ns, _ = key
-    rows = [(thread_id, ns, blob.channel, blob.version, *pieces.cut(conn, thread_id, blob.value)) for blob in blobs]
+    rows = [
+        (thread_id, ns, name, version, *pieces.cut(conn, thread_id, value, _blob_row(ns, name, version)))
+        for name, version, value in blobs
+    ]
     if rows:
         conn.executemany(_PUT_BLOB, [(*row, checksum(*row)) for row in rows])
     conn.execute(_PUT, (*key, parent_id, run_id, body, checksum(*key, parent_id, run_id, body)))
@@ -90,8 +93,18 @@ def put(
 
 def put_writes(conn: sqlite3.Connection, key: Key, writes: Sequence[Write], *, replace: bool) -> None:
     """Store what a task wrote; where its write is stored already, keep that one, or replace it."""
-    rows = [(*key, *write[:4], *pieces.cut(conn, key.thread_id, write.value)) for write in writes]
+    rows = [
+        (*key, *write[:4], *pieces.cut(conn, key.thread_id, write.value, _write_row(key, write))) for write in writes
+    ]
     conn.executemany(_REPLACE_WRITE if replace else _KEEP_WRITE, [(*row, checksum(*row)) for row in rows])
+
+
+def _blob_row(ns: str, channel: str, version: Version) -> Row:
+    return Row("blob", (ns, channel), (ns, channel, version))
+
+
+def _write_row(key: Key, write: Write) -> Row:
+    return Row("pending_write", (key.ns, write.channel), (key.ns, key.checkpoint_id, write.task_id, write.idx))
 
 
 def latest(conn: sqlite3.Connection, thread_id: str, ns: str, run_id: str | None) -> Record | None:
@@ -144,7 +157,7 @@ def values(
             raise CorruptState(what, "the value is missing. Restore the store from a copy.")
         kind, data, seal = row
         verify(seal, thread_id, ns, channel, version, kind, data, what=what)
-        found[channel] = pieces.joined(conn, thread_id, (kind, data), what)
+        found[channel] = pieces.joined(conn, thread_id, (kind, data), what, _blob_row(ns, channel, version))
     return found
 
 

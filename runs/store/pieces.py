@@ -2,14 +2,18 @@
 
 Bytes are cut at every `SIZE` from their start: a value that was only added to at its end has the pieces that it
 had before, but for the last. A row then holds the names of its pieces in place of the value, and where these
-names are long themselves, they are cut in the same way.
+names are long themselves, they are cut in the same way. What a process has cut or joined last for a channel it
+remembers, so that a list that grew is neither named nor read again as a whole.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any, NamedTuple
 
 from ...core.errors import CorruptState
 
@@ -28,34 +32,150 @@ _NAME = 16
 _BATCH = 500
 """Names in one query; SQLite takes 999 in its oldest versions."""
 
+_RUN = 64
+"""Pieces compared at a time."""
+
+_ROOM = 64_000_000
+"""Bytes of values that a process remembers."""
+
 _PUT = "INSERT OR IGNORE INTO piece VALUES (?, ?, ?)"
 
+_STORED = {
+    "blob": "SELECT type, data FROM blob WHERE thread_id=? AND ns=? AND channel=? AND version=?",
+    "pending_write": "SELECT type, data FROM pending_write"
+    " WHERE thread_id=? AND ns=? AND checkpoint_id=? AND task_id=? AND idx=?",
+}
 
-def cut(conn: sqlite3.Connection, thread_id: str, value: Typed) -> Typed:
-    """What a row holds for a value: the value, or the names of its pieces, which are stored here."""
+
+class Row(NamedTuple):
+    """Where a value stands: the row's key after the thread, and what the values of one channel have in common."""
+
+    table: str
+    slot: tuple[object, ...]
+    key: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A value as it was cut: its bytes, the names of its pieces, the names of theirs; the last are in the row."""
+
+    row: Row
+    levels: tuple[bytes, ...]
+
+    def part(self, level: int) -> tuple[bytes, bytes]:
+        """The bytes of a level, and the names of their pieces."""
+        return (self.levels[level], self.levels[level + 1]) if level + 1 < len(self.levels) else (b"", b"")
+
+
+class Memory:
+    """The last value of each channel, as it was cut, up to a number of bytes."""
+
+    def __init__(self, room: int) -> None:
+        self._room, self._size = room, 0
+        self._cuts: dict[tuple[object, ...], Cut] = {}
+        self._by_names: dict[bytes, Cut] = {}
+        self._lock = threading.Lock()
+
+    def last(self, thread_id: str, row: Row) -> Cut | None:
+        """The last value of a row's channel."""
+        return self._cuts.get((thread_id, row.table, *row.slot))
+
+    def named(self, names: bytes) -> Cut | None:
+        """The value whose row holds these names: the same names are the same bytes, in any thread."""
+        return self._by_names.get(names)
+
+    def keep(self, thread_id: str, cut: Cut) -> None:
+        """Remember a value in place of its channel's last."""
+        slot = (thread_id, cut.row.table, *cut.row.slot)
+        with self._lock:
+            self._drop(slot)
+            self._cuts[slot] = self._by_names[cut.levels[-1]] = cut
+            self._size += len(cut.levels[0])
+            while self._size > self._room:
+                self._drop(next(iter(self._cuts)))
+
+    def _drop(self, slot: tuple[object, ...]) -> None:
+        cut = self._cuts.pop(slot, None)
+        if cut is not None:
+            self._size -= len(cut.levels[0])
+            self._by_names.pop(cut.levels[-1], None)
+
+
+_memory = Memory(_ROOM)
+
+
+def cut(conn: sqlite3.Connection, thread_id: str, value: Typed, row: Row | None = None) -> Typed:
+    """What a row holds for a value: the value, or the names of its pieces, which are stored here.
+
+    Args:
+        conn: A connection in a write transaction.
+        thread_id: Whose pieces they are.
+        value: Kind and bytes.
+        row: Where the value will stand; None: nothing is remembered of it.
+    """
     kind, data = value
-    level = 0
-    size = SIZE
-    while len(data) > 2 * size:
-        parts = [data[start : start + size] for start in range(0, len(data), size)]
-        names = [_name(part) for part in parts]
-        conn.executemany(_PUT, [(thread_id, name, part) for name, part in zip(names, parts, strict=True)])
-        data = b"".join(names)
-        level, size = level + 1, NAMES_SIZE
-    return (f"{kind}/{level}", data) if level else value
+    if len(data) <= 2 * SIZE:
+        return value
+    before = _before(conn, thread_id, row)
+    levels, size = [data], SIZE
+    while len(levels[-1]) > 2 * size:
+        old = before.part(len(levels) - 1) if before else (b"", b"")
+        levels.append(_named(conn, thread_id, levels[-1], size, old))
+        size = NAMES_SIZE
+    if row is not None:
+        _memory.keep(thread_id, Cut(row, tuple(levels)))
+    return f"{kind}/{len(levels) - 1}", levels[-1]
 
 
-def joined(conn: sqlite3.Connection, thread_id: str, stored: Typed, what: str) -> Typed:
+def joined(conn: sqlite3.Connection, thread_id: str, stored: Typed, what: str, row: Row | None = None) -> Typed:
     """The value that `cut` made a row of.
 
     Raises:
         CorruptState: A piece is missing or damaged; `what` names the value.
     """
     kind, level = _kind_of(stored)
-    data = stored[1]
+    if not level:
+        return stored
+    known = _memory.named(stored[1]) if row else None
+    if known is not None and len(known.levels) == level + 1:
+        return kind, known.levels[0]
+    levels = [stored[1]]
     for _ in range(level):
-        data = b"".join(_read(conn, thread_id, _names(data), what))
-    return kind, data
+        levels.append(b"".join(_read(conn, thread_id, _names(levels[-1]), what)))
+    if row is not None:
+        _memory.keep(thread_id, Cut(row, tuple(reversed(levels))))
+    return kind, levels[-1]
+
+
+def _before(conn: sqlite3.Connection, thread_id: str, row: Row | None) -> Cut | None:
+    """The last value of the row's channel, if its row still stands, and so its pieces do."""
+    last = _memory.last(thread_id, row) if row else None
+    if last is None:
+        return None
+    found = conn.execute(_STORED[last.row.table], (thread_id, *last.row.key)).fetchone()
+    level = len(last.levels) - 1
+    return last if found and found[1] == last.levels[-1] and found[0].endswith(f"/{level}") else None
+
+
+def _named(conn: sqlite3.Connection, thread_id: str, data: bytes, size: int, old: tuple[bytes, bytes]) -> bytes:
+    """The names of the pieces of `data`. Those that `old`, bytes and names, has at the same place are stored."""
+    before, known = old
+    names: list[bytes] = []
+    new: list[tuple[str, bytes, bytes]] = []
+    for start in range(0, len(data), _RUN * size):
+        end = start + _RUN * size
+        if end <= len(before) and data[start:end] == before[start:end]:
+            names.append(known[start // size * _NAME : end // size * _NAME])
+            continue
+        for place in range(start, min(end, len(data)), size):
+            part = data[place : place + size]
+            if part == before[place : place + size]:
+                names.append(known[place // size * _NAME :][:_NAME])
+            else:
+                names.append(_name(part))
+                new.append((thread_id, names[-1], part))
+    conn.executemany(_PUT, new)
+    return b"".join(names)
 
 
 def drop_unused(conn: sqlite3.Connection, thread_id: str) -> None:
@@ -87,7 +207,7 @@ def _needed(conn: sqlite3.Connection, thread_id: str, stored: Typed) -> Iterator
 
 
 def _read(conn: sqlite3.Connection, thread_id: str, names: list[bytes], what: str) -> Iterator[bytes]:
-    found: dict[bytes, bytes] = {}
+    found: dict[bytes, Any] = {}  # a damaged row may hold anything
     wanted = list(dict.fromkeys(names))
     for start in range(0, len(wanted), _BATCH):
         some = wanted[start : start + _BATCH]
@@ -98,7 +218,7 @@ def _read(conn: sqlite3.Connection, thread_id: str, names: list[bytes], what: st
     for name in names:
         if name not in found:
             raise CorruptState(what, "a piece of the value is missing. Restore the store from a copy.")
-        if _name(found[name]) != name:
+        if not isinstance(found[name], bytes) or _name(found[name]) != name:
             raise CorruptState(what, "the stored bytes are damaged (a piece differs). Restore the store from a copy.")
         yield found[name]
 

@@ -16,13 +16,15 @@ from importlib import import_module
 from typing import Any, TypeGuard, cast
 
 import ormsgpack
+from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde import jsonplus
 from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_METHODS, SAFE_MSGPACK_TYPES
 from langgraph.checkpoint.serde.types import _DeltaSnapshot  # pyright: ignore[reportPrivateUsage]  # its wire form
-from langgraph.types import Send
+from langgraph.types import Overwrite, Send
 from pydantic import BaseModel, ValidationError
 
 from ...core.errors import CorruptState, InvalidInput
+from .once import Once
 
 TypeName = tuple[str, str]
 """Module and name of a type."""
@@ -49,6 +51,7 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
         self._listed = frozenset(_name_of(entry) for entry in allowed)
         super().__init__(allowed_msgpack_modules=tuple(self._listed) or None)
         self._classes: dict[TypeName, Any] = {}
+        self._once = Once(self._encode_message, lambda packed: self._unpack(packed, []))
 
     def with_msgpack_allowlist(self, extra_allowlist: Allowed) -> StrictSerializer:
         """The same with more types; `StateGraph.compile` calls it with those of its schemas."""
@@ -70,7 +73,7 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
         # ormsgpack drops what a hook raised, so the hooks leave it in this list.
         trouble: list[Exception] = []
         try:
-            return "msgpack", ormsgpack.packb(obj, default=partial(self._default, trouble), option=_PACK)
+            return "msgpack", self._bytes(trouble, obj)
         except ormsgpack.MsgpackEncodeError as error:
             if trouble:
                 raise trouble[0] from None
@@ -84,7 +87,7 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
         """
         kind, content = data
         if kind == "msgpack":
-            return self._unpack(content, [])
+            return self._messages(content) if _may_be_messages(content) else self._unpack(content, [])
         if kind == "null":
             return None
         if kind == "bytes":
@@ -93,11 +96,45 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
             return bytearray(content)
         raise CorruptState(f"value of kind {kind!r}", "only msgpack and bytes are read from a checkpoint.")
 
+    def _messages(self, content: bytes) -> Any:
+        known = self._once.unpacked(content)
+        if known is None:
+            known = self._unpack(content, [])
+            self._once.learn_list(known)
+        return known
+
     def _default(self, trouble: list[Exception], obj: Any) -> Any:
         if _is_built_by_name(obj) and not self._lists(key := (type(obj).__module__, type(obj).__name__)):
             trouble.append(InvalidInput(f"type {'.'.join(key)}", f"a value of it cannot be kept: {_ADVICE}"))
             raise trouble[0]
+        try:
+            if isinstance(obj, BaseMessage):
+                return self._once.encoded(obj)
+            if type(obj) is Overwrite:  # what carries a conversation into the next run of its thread
+                return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_KW_ARGS, self._dataclass(trouble, obj))
+        except InvalidInput as error:
+            trouble.append(error)
+            raise
         return _encode_known(obj)
+
+    def _bytes(self, trouble: list[Exception], obj: Any) -> bytes:
+        if type(obj) is list and obj and isinstance(obj[0], BaseMessage):
+            packed = self._once.packed(cast("list[Any]", obj))
+            if packed is not None:
+                return packed
+        return ormsgpack.packb(obj, default=partial(self._default, trouble), option=_PACK)
+
+    def _dataclass(self, trouble: list[Exception], obj: Any) -> bytes:
+        """As LangGraph encodes a dataclass: its module, its name and its fields."""
+        fields = [(field.name, getattr(obj, field.name)) for field in dataclasses.fields(obj)]
+        parts = [part for name, value in fields for part in (ormsgpack.packb(name), self._bytes(trouble, value))]
+        names = ormsgpack.packb(type(obj).__module__) + ormsgpack.packb(type(obj).__name__)
+        return b"".join((b"\x93", names, bytes([0x80 | len(fields)]), *parts))
+
+    def _encode_message(self, message: BaseMessage) -> ormsgpack.Ext:
+        if not self._lists(key := (type(message).__module__, type(message).__name__)):
+            raise InvalidInput(f"type {'.'.join(key)}", f"a value of it cannot be kept: {_ADVICE}")
+        return cast("ormsgpack.Ext", _encode_known(message))
 
     def _unpack(self, content: bytes, trouble: list[Exception]) -> Any:
         try:
@@ -109,7 +146,10 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
 
     def _revive(self, trouble: list[Exception], code: int, content: bytes) -> Any:
         try:
-            return self._build(code, self._unpack(content, trouble))
+            built = self._build(code, self._unpack(content, trouble))
+            if isinstance(built, BaseMessage):
+                self._once.learn(built, code, content)
+            return built
         except CorruptState as error:
             trouble.append(error)
             raise
@@ -167,6 +207,13 @@ def _name_of(entry: type | tuple[str, ...]) -> TypeName:
         return entry.__module__, entry.__name__
     module, name = entry
     return module, name
+
+
+def _may_be_messages(content: bytes) -> bool:
+    """Whether the bytes are an array whose first item is of an extension type."""
+    first = content[:1]
+    after = 1 if b"\x91" <= first <= b"\x9f" else {b"\xdc": 3, b"\xdd": 5}.get(first, len(content))
+    return content[after : after + 1] in (b"\xc7", b"\xc8", b"\xc9")
 
 
 def _is_built_by_name(obj: Any) -> TypeGuard[object]:
