@@ -6,11 +6,28 @@ LangGraph starts. Outside a run it is None, and everything still works: nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from .messages import Usage
+
+
+class Permit(Protocol):
+    """Leave to call a model, with what the call may use set aside."""
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Most tokens that the answer may have; None without a limit."""
+        ...
+
+    async def again(self) -> None:
+        """Ask for leave for the next request of the call; the first has it already."""
+        ...
+
+    def release(self) -> None:
+        """The call is over."""
+        ...
 
 
 class RunContext(Protocol):
@@ -45,11 +62,23 @@ class RunContext(Protocol):
         """Tell whoever watches the run; `kind` is one of `collegium.runs.events.KINDS`."""
         ...
 
-    def before_model_call(self) -> None:
-        """Ask for leave to call a model.
+    @property
+    def limited(self) -> bool:
+        """Whether a budget limits the run's model calls; without one no leave is asked."""
+        ...
+
+    async def reserve(
+        self, input_tokens: int, output_tokens: int | None, cost_usd: Callable[[int, int], float]
+    ) -> Permit:
+        """Leave to call a model once what it may use fits into the run's budget; the run parks while it does not.
+
+        Args:
+            input_tokens: Of the request, at most.
+            output_tokens: Of the answer, at most; None where the caller sets no limit.
+            cost_usd: What so many input and output tokens cost; asked only under a budget in US dollars.
 
         Raises:
-            BudgetExceeded: A limit of the run is spent.
+            UnknownPrice: The budget is in US dollars, and the model has no price.
         """
         ...
 

@@ -44,8 +44,10 @@
     │   ├── OutputRefused          the model declined to answer
     │   └── UnknownModel           the spec names a provider or model that is not there
     ├── KnowledgeError             an index or a source cannot be used
-    ├── BudgetExceeded             a limit on tokens, calls or steps is spent
+    ├── UnknownPrice               a budget in US dollars, and a model without a price
     ├── OutOfAnswers               a scripted model was called more often than its script knows
+    ├── CassetteError              a recording cannot be used
+    │   └── CassetteMismatch       a replay asks for something else than was recorded (shows the words)
     └── StoreError                 the database
         ├── StoreUnavailable       cannot be opened or written (locked, full, not a store)
         └── CorruptState           a stored record is damaged (names the record)
@@ -582,17 +584,34 @@ class KnowledgeError(CollegiumError):
         return f"{self.what}: {self.problem}"
 
 
+class UnknownPrice(CollegiumError):
+    """A run has a budget in US dollars and calls a model whose price nobody knows."""
+
+    code = "unknown_price"
+    exit_status = 2
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return (
+            f"No price is known for {self.model!r}, and the run has a budget in US dollars. "
+            "Name a file of prices in COLLEGIUM_PRICES, or limit tokens instead."
+        )
+
+
 class BudgetExceeded(CollegiumError):
-    """A limit of the run is spent."""
+    """A limit of the run is spent, and a person refused to extend it."""
 
     code = "budget_exceeded"
 
-    def __init__(self, limit: str, allowed: float, used: float) -> None:
-        super().__init__(limit, allowed, used)
-        self.limit, self.allowed, self.used = limit, allowed, used
+    def __init__(self, limit: str, allowed: float, used: float, by: str) -> None:
+        super().__init__(limit, allowed, used, by)
+        self.limit, self.allowed, self.used, self.by = limit, allowed, used, by
 
     def __str__(self) -> str:
-        return f"The budget of {self.allowed:g} {self.limit} is spent ({self.used:g} used)."
+        return f"The budget of {self.allowed:g} {self.limit} is spent ({self.used:g} used), and {self.by} refused more."
 
 
 class OutOfAnswers(CollegiumError):
@@ -610,6 +629,33 @@ class OutOfAnswers(CollegiumError):
             f"The scripted model has {self.answers} answers and all are used. "
             f"{who} asked once more; the prompt ends with {self.prompt!r}."
         )
+
+
+class CassetteError(CollegiumError):
+    """A recording cannot be read or used."""
+
+    code = "cassette"
+
+    def __init__(self, cassette: str, problem: str) -> None:
+        super().__init__(cassette, problem)
+        self.cassette, self.problem = cassette, problem
+
+    def __str__(self) -> str:
+        return f"Cassette {self.cassette}: {self.problem}"
+
+
+class CassetteMismatch(CassetteError):
+    """A replay and its recording differ: `place` says where, `difference` shows the words that changed."""
+
+    code = "cassette_mismatch"
+
+    def __init__(self, cassette: str, place: str, difference: str) -> None:
+        CollegiumError.__init__(self, cassette, place, difference)
+        self.cassette, self.place, self.difference = cassette, place, difference
+        self.problem = f"{place}: {difference}"
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} Record it anew if the change is meant."
 
 
 class StoreError(CollegiumError):

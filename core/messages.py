@@ -119,6 +119,8 @@ class Usage:
     reasoning_tokens: int = 0
     """The part of `output_tokens` that was reasoning."""
     model_calls: int = 0
+    usd: float = 0.0
+    """What it cost, in US dollars, as far as prices are known."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -127,4 +129,5 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.model_calls + other.model_calls,
+            self.usd + other.usd,
         )

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, overload
 
-from ..core.context import current_node, current_run
-from ..core.messages import Message, ToolSpec
+from ..core.context import Permit, current_node, current_run
+from ..core.errors import UnknownPrice
+from ..core.messages import Message, ToolSpec, Usage
+from ..core.tape import hear, tape_in_use
 from .base import Capabilities, Completion, Model, OutputT, Params, StreamEvent, ToolChoice
+from .counting import prompt_bound
+from .prices import cost_usd
+from .taping import answer_on_tape, stream_on_tape
 
 NO_PARAMS = Params()
 
@@ -25,6 +32,8 @@ class Call:
     tool_choice: ToolChoice = "auto"
     params: Params = NO_PARAMS
     timeout_s: float | None = None
+    permit: Permit | None = None
+    """What the run's budget has set aside for it."""
 
 
 class Backend(ABC):
@@ -88,24 +97,27 @@ class Backend(ABC):
             BackendError: No usable answer came; the subclass says why.
         """
         call = Call(tuple(messages), output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
-        return await self.answer(call)
+        tape = tape_in_use()
+        return await (self.answer(call) if tape is None else answer_on_tape(tape, self, call))
 
     def stream(
         self,
         messages: Sequence[Message],
         *,
+        output: type[Any] | None = None,
         tools: Sequence[ToolSpec] = (),
         tool_choice: ToolChoice = "auto",
         params: Params | None = None,
         timeout_s: float | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
-        """The answer as it comes: deltas, then the whole Completion as the last event.
+        """The answer as it comes: deltas, then the whole Completion as the last event; see `Model.stream`.
 
         Raises:
             BackendError: The stream broke off or was not usable; what came before must not be acted on.
         """
-        call = Call(tuple(messages), None, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
-        return self.answer_stream(call)
+        call = Call(tuple(messages), output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
+        tape = tape_in_use()
+        return self.answer_stream(call) if tape is None else stream_on_tape(tape, self, call)
 
 
 async def answer_of(model: Model, call: Call) -> Completion[Any]:
@@ -128,6 +140,7 @@ async def events_of(model: Model, call: Call) -> AsyncGenerator[StreamEvent, Non
     else:
         events = model.stream(
             call.messages,
+            output=call.output,
             tools=call.tools,
             tool_choice=call.tool_choice,
             params=call.params,
@@ -147,20 +160,47 @@ def is_watched() -> bool:
     return run is not None and run.watched
 
 
-def ask_leave() -> None:
-    """Ask the present run for leave to call a model.
+@asynccontextmanager
+async def leave(spec: str, call: Call) -> AsyncGenerator[Call]:
+    """The call as it may be made under the budget of the present run, with what it may use set aside meanwhile.
+
+    The run parks where the budget has too little left. Enter it once for all requests of a call.
 
     Raises:
-        BudgetExceeded: A limit of the run is spent.
+        UnknownPrice: The budget is in US dollars, and the model has no price.
     """
-    if run := current_run.get():
-        run.before_model_call()
+    run = current_run.get()
+    if run is None or not run.limited:
+        yield call
+        return
+    asked = call.params.max_tokens
+    permit = await run.reserve(prompt_bound(call.messages, call.tools), asked, partial(_cost, spec))
+    params = call.params if asked is not None else replace(call.params, max_tokens=permit.output_tokens)
+    try:
+        yield replace(call, params=params, permit=permit)
+    finally:
+        permit.release()
+
+
+async def ask_leave(call: Call) -> None:
+    """Ask for leave for one request of a call; to be done before each."""
+    if call.permit is not None:
+        await call.permit.again()
+
+
+def _cost(spec: str, input_tokens: int, output_tokens: int) -> float:
+    cost = cost_usd(spec, Usage(input_tokens, output_tokens))
+    if cost is None:
+        raise UnknownPrice(spec)
+    return cost
 
 
 def tell(kind: str, data: Mapping[str, Any]) -> None:
     """Emit an event of the node at work, if a run is there."""
     if run := current_run.get():
         run.emit(kind, data, node=current_node.get())
+        if kind not in ("text_delta", "reasoning_delta"):
+            hear({"kind": kind, "data": dict(data)})
 
 
 def report(spec: str, completion: Completion[Any], duration_s: float) -> None:
@@ -168,7 +208,7 @@ def report(spec: str, completion: Completion[Any], duration_s: float) -> None:
     run = current_run.get()
     if run is None:
         return
-    usage = completion.usage
+    usage = replace(completion.usage, usd=cost_usd(spec, completion.usage) or 0.0)
     tell(
         "model_called",
         {
@@ -176,7 +216,9 @@ def report(spec: str, completion: Completion[Any], duration_s: float) -> None:
             "spec": spec,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
+            "usd": usage.usd,
             "duration_s": duration_s,
         },
     )
     run.spend(usage, completion.model or spec)
+    hear({"usage": asdict(usage), "model": completion.model or spec})

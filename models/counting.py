@@ -27,6 +27,7 @@ _OTHERS = 4.0
 _TURN = 4
 """Tokens around each message: its role and its end."""
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+_LETTERS = re.compile(r"[A-Za-z ]")
 _SURE = 0.7
 """The share of an estimate that a prompt has for certain; prose scatters by less, by family and by language."""
 
@@ -56,6 +57,18 @@ def prompt_text(messages: Iterable[Message], tools: Iterable[ToolSpec] = ()) -> 
     """What a server reads of a request, as one text."""
     parts = [part for message in messages for part in (message.content, *(c.arguments for c in message.tool_calls))]
     return "\n".join([*parts, *(_shown(tool) for tool in tools)])
+
+
+def prompt_bound(messages: Iterable[Message], tools: Iterable[ToolSpec] = ()) -> int:
+    """Most tokens that a request has, whatever the tokenizer: what is set aside for it under a budget.
+
+    Two letters or blanks come to one token at most (prose has four or five), any other character to one, one beyond
+    ASCII to as many as it has bytes; and around each message there are some more.
+    """
+    turns = list(messages)
+    text = prompt_text(turns, tools)
+    words = len(_LETTERS.findall(text))
+    return words // 2 + len(text.encode(errors="replace")) - words + 16 * (len(turns) + 1)
 
 
 def surely(tokens: int) -> int:

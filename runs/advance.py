@@ -24,7 +24,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, Interrupt, StateSnapshot
 
 from ..core.context import current_node, current_run, node_calls
-from ..core.errors import Fenced, Rejected, RunTimeout, StoreError
+from ..core.errors import BudgetExceeded, Fenced, Rejected, RunTimeout, StoreError
 from ..core.messages import Usage
 from ..guardrails.policy import Policy
 from .budget import Amounts, Budget, Measure
@@ -183,7 +183,9 @@ async def _used_before(engine: Engine, row: RunRow) -> _Used:
         return _Used(Usage(**row.usage), 0)
     found = await engine.events_after(row.run_id, 0, kinds=("model_called", "tool_called"))
     called = [event.data for event in found if event.kind == "model_called"]
-    told = sum((Usage(**{name: data[name] for name in _COUNTED if name in data}, model_calls=1) for data in called), Usage())
+    told = sum(
+        (Usage(**{name: data[name] for name in _COUNTED if name in data}, model_calls=1) for data in called), Usage()
+    )
     stored = Usage(**row.usage)
     return _Used(max(stored, told, key=lambda used: used.model_calls), len(found) - len(called))
 
@@ -410,6 +412,7 @@ class Lease:
             for interrupt in interrupts
             for index, asked in enumerate(questions_of(interrupt))
         ]
+        rows = _once(rows)
         used, heads = self._used(), self._heads()
         parked = await self._rest(
             lambda conn: runs.park(conn, run_id, epoch, rows, now=now, heads=heads, **used), _parking_news
@@ -486,6 +489,11 @@ class Lease:
     def _numbered(self, now: datetime, news: Sequence[_News]) -> list[Event]:
         run_id, numbers = self.row.run_id, self.scope.numbers
         return [Event(run_id, next(numbers), kind, None, now, data) for kind, data in news]
+
+
+def _once(rows: Sequence[ApprovalRow]) -> list[ApprovalRow]:
+    """Each question once, though several branches ask it."""
+    return list({(row.question_key, row.digest): row for row in reversed(rows)}.values())[::-1]
 
 
 def _parking_news(parked: runs.Parked) -> list[_News]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import InvalidArguments, InvalidDecision
 from ..tools.base import Tool
-from .decisions import Decision, Edit, Respond
+from .decisions import Decision, Edit, Extend, Respond
 from .store import ApprovalRow
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ def checked(row: ApprovalRow, decision: Decision, tool: Tool | None) -> Decision
     match decision:
         case Edit(args=args, by=by):
             return Edit(_edited(row, args, tool), by)
+        case Extend(amount=amount):
+            if not amount > 0:
+                raise InvalidDecision(row.approval_id, f"{amount!r} extends nothing; give an amount above 0.")
+            return decision
         case Respond(text=text):
             if text is None:
                 raise InvalidDecision(row.approval_id, "an answer is needed; None cannot be one.")

@@ -16,8 +16,10 @@ from ..core.context import node_calls, unjournaled_effects
 from ..core.errors import InvalidArguments, NoJournal
 from ..core.ids import digest
 from ..core.messages import ToolCall
+from ..core.tape import Codec, tape_in_use, through
 from ..core.trust import Trust
 from ..guardrails.policy import Policy, Verdict
+from ..models.taping import tell_again
 from ..tools.base import IdempotencyKey, Tool, ToolContext, ToolResult
 from . import journal
 from .decisions import Decision, DecisionWord, Edit, Question, Reject, Respond, ask, question
@@ -103,7 +105,6 @@ async def call_tool(
     Raises:
         NoJournal: A tool that is not `read`, outside a run; or one that must ask, outside any graph.
         JournalMismatch: The journal holds another call under this key.
-        BudgetExceeded: The run's tool calls are spent.
         StoreError: The journal cannot be written; the tool did not run.
     """
     scope = current_scope()
@@ -222,8 +223,7 @@ def _apply(call: _Call, args: dict[str, Any], decision: Decision) -> dict[str, A
 
 async def _act(call: _Call, args: dict[str, Any]) -> ToolResult:
     if call.scope:
-        call.scope.budget.check_tool_call(call.scope.tool_calls)
-        call.scope.tool_calls += 1
+        call.scope.count_tool_call()
     entry = call.entry(args)
     return await _run(call, args) if entry is None else await journal.once(entry, partial(_made, call))
 
@@ -241,24 +241,50 @@ async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False, wor
     loop = asyncio.get_running_loop()
     begun = loop.time()
     call.emit("tool_called", {"arguments": args})
+    execute = partial(_executed, call, args, in_doubt=in_doubt, world_key=world_key)
+    if (tape := tape_in_use()) is None:
+        result = await execute()
+    else:
+        asked = {"tool": call.tool.name, "arguments": as_json(args)}
+        result = await through(tape, "tool", asked, execute, _codec(call), tell_again)
+    if isinstance(result, journal.InDoubt):
+        raise result
+    took = round(loop.time() - begun, 6)
+    call.emit("tool_result", {"status": result.status, "content": result.content[:2000], "duration_s": took})
+    return result
+
+
+async def _executed(
+    call: _Call, args: dict[str, Any], *, in_doubt: bool, world_key: str
+) -> ToolResult | journal.InDoubt:
+    """What became of the body."""
     try:
         async with asyncio.timeout(call.tool.timeout_s):
             value = await call.tool.execute(args, call.context(world_key))
-        result = call.result("ok", _text(value), _jsonable(value))
+        return call.result("ok", _text(value), _jsonable(value))
     except (TimeoutError, ConnectionError) as error:
         problem = str(error) or f"no answer within {call.tool.timeout_s:g} s"
-        if in_doubt:
-            raise journal.InDoubt(problem) from error
-        result = call.result("error", f"{type(error).__name__}: {problem}")
+        return journal.InDoubt(problem) if in_doubt else call.result("error", f"{type(error).__name__}: {problem}")
     except Exception as error:  # the boundary of a tool: whatever it raises is what the model reads
         from langgraph.errors import GraphBubbleUp
 
         if isinstance(error, GraphBubbleUp):
             raise
-        result = call.result("error", f"{type(error).__name__}: {error}")
-    took = round(loop.time() - begun, 6)
-    call.emit("tool_result", {"status": result.status, "content": result.content[:2000], "duration_s": took})
-    return result
+        return call.result("error", f"{type(error).__name__}: {error}")
+
+
+def _codec(call: _Call) -> Codec[ToolResult | journal.InDoubt]:
+    """How a recording keeps what became of a body."""
+
+    def write(came: ToolResult | journal.InDoubt) -> dict[str, Any]:
+        if isinstance(came, journal.InDoubt):
+            return {"in_doubt": str(came)}
+        return {"status": came.status, "content": came.content, "data": came.data}
+
+    def read(said: dict[str, Any]) -> ToolResult | journal.InDoubt:
+        return journal.InDoubt(said["in_doubt"]) if "in_doubt" in said else call.result(**said)
+
+    return Codec(write, read)
 
 
 def _jsonable(value: Any) -> JsonValue:

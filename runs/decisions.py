@@ -127,7 +127,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """For a spent budget: raise the limit by this amount."""
+    """For a spent budget: raise the limit by this amount, in the unit of the measure."""
 
     amount: float
     by: str = "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
@@ -107,10 +108,14 @@ class Engine:
             return len(self.remembered.get(run_id, ()))
         return await self.store.read(lambda conn: events.last_seq(conn, run_id))
 
-    async def events_after(self, run_id: str, seq: int) -> list[Event]:
-        """The stored events of a run with a number above `seq`."""
+    async def events_after(self, run_id: str, seq: int, *, kinds: Collection[str] = ()) -> list[Event]:
+        """The stored events of a run with a number above `seq`, of some kinds or of all."""
         if self.store.path is None:
-            return [event for event in self.remembered.get(run_id, ()) if event.seq > seq]
+            found = [event for event in self.remembered.get(run_id, ()) if event.seq > seq]
+            return [event for event in found if not kinds or event.kind in kinds]
+        if kinds:
+            rows = await self.store.read(lambda conn: events.of_kinds(conn, run_id, kinds))
+            return [event_of(row) for row in rows if row.seq > seq]
         return [event_of(row) for row in await self.store.read(lambda conn: events.after(conn, run_id, seq))]
 
     def publish(self, event: Event, epoch: int) -> None:

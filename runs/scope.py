@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 from langchain_core.runnables.config import var_child_runnable_config
 
 from ..core.clock import Clock
-from ..core.context import current_run
+from ..core.context import Permit, current_run
 from ..core.messages import Usage
+from ..core.tape import whole_tape
 from ..guardrails.policy import Policy
-from .budget import Budget
+from . import spending
+from .budget import Amounts, Budget, Measure, Purse
 from .events import LIVE_ONLY, Event, EventKind
+from .spending import Wish
 from .store import Store
 
 RUN_KEY = "collegium_run_id"
@@ -47,6 +50,14 @@ class RunScope:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     """The next event's number; a counter that threads may share."""
     watchers: Callable[[], bool] = bool
+    limits: Amounts = field(default_factory=dict[Measure, float])
+    """The budget's limits, with what people have added."""
+    worked_s: Callable[[], float] = float
+    """Seconds that the run has been at work."""
+    purse: Purse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.purse = Purse(self.limits, self.amounts)
 
     @property
     def lane(self) -> str:
@@ -71,15 +82,44 @@ class RunScope:
         else:
             seq = next(self.numbers)
         path = node_path() if node is None else node or None
-        self.publish(Event(self.run_id, seq, kind, path, self.clock.now(), data), self.epoch)
+        event = Event(self.run_id, seq, kind, path, self.clock.now(), data)
+        for due in (event,) if (tape := whole_tape()) is None else tape.arrange([event]):
+            self.publish(due, self.epoch)
 
-    def before_model_call(self) -> None:
-        """Refuse a model call once the budget is spent.
+    @property
+    def limited(self) -> bool:
+        """Whether a budget limits the run's model calls."""
+        return not self.purse.limits.keys() <= {"tool_calls"}
+
+    async def reserve(
+        self, input_tokens: int, output_tokens: int | None, cost_usd: Callable[[int, int], float]
+    ) -> Permit:
+        """Leave to call a model once what it may use fits into the budget; the run parks while it does not.
 
         Raises:
-            BudgetExceeded: Tokens or model calls are spent.
+            UnknownPrice: The budget is in US dollars, and the model has no price.
         """
-        self.budget.check_model_call(self.usage)
+        return await spending.leave(self.purse, self._spent, Wish(input_tokens, output_tokens, cost_usd))
+
+    def count_tool_call(self) -> None:
+        """Count a tool call that is about to start; the run parks where the budget has none left."""
+        if short := self.purse.short_of({"tool_calls": 1}):
+            self._spent(short)
+        self.tool_calls += 1
+
+    def _spent(self, measure: Measure) -> NoReturn:
+        spending.park(self.run_id, node_namespace(), measure, self.purse.limits[measure])
+
+    def amounts(self) -> Amounts:
+        """What the run has used, by measure."""
+        used = self.usage
+        return {
+            "tokens": used.input_tokens + used.output_tokens,
+            "usd": used.usd,
+            "seconds": self.worked_s(),
+            "model_calls": used.model_calls,
+            "tool_calls": self.tool_calls,
+        }
 
     def spend(self, usage: Usage, model: str) -> None:
         """Count what one model call used."""
@@ -89,7 +129,16 @@ class RunScope:
 
 def _known(kind: str) -> EventKind:
     match kind:
-        case "text_delta" | "reasoning_delta" | "model_called" | "model_retried" | "model_fell_back" | "progress" | "tool_called" | "tool_result":
+        case (
+            "text_delta"
+            | "reasoning_delta"
+            | "model_called"
+            | "model_retried"
+            | "model_fell_back"
+            | "progress"
+            | "tool_called"
+            | "tool_result"
+        ):
             return kind
         case _:
             return "custom"

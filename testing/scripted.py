@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from ..core.context import current_node
 from ..core.errors import InvalidOutput, OutOfAnswers
 from ..core.messages import Message, ToolCall, ToolSpec, Usage
-from ..models.backend import Backend, Call, ask_leave, is_watched, report, tell
-from ..models.base import Capabilities, Completion, Params, StreamEvent, TextDelta, ToolChoice
+from ..models.backend import Backend, Call, ask_leave, is_watched, leave, report, tell
+from ..models.base import Capabilities, Completion, Params, PartialOutput, StreamEvent, TextDelta, ToolChoice
 
 Reply = object
 """What a scripted model may say: text, a pydantic object (or any value of the type asked for), a ToolCall
@@ -62,25 +62,29 @@ class _Scripted(Backend):
 
     async def answer(self, call: Call) -> Completion[Any]:
         """The next answer, validated and counted like a real one."""
-        completion = await self._completion(call)
-        if call.output is None and is_watched():
-            for piece in _pieces(completion.text):
-                tell("text_delta", {"text": piece})
-        report(self._spec, completion, 0.0)
+        async with leave(self._spec, call) as call:
+            completion = await self._completion(call)
+            if call.output is None and is_watched():
+                for piece in _pieces(completion.text):
+                    tell("text_delta", {"text": piece})
+            report(self._spec, completion, 0.0)
         return completion
 
     async def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """The next answer word by word."""
-        completion = await self._completion(call)
-        for piece in _pieces(completion.text):
-            tell("text_delta", {"text": piece})
-            yield TextDelta(piece)
-        report(self._spec, completion, 0.0)
+        async with leave(self._spec, call) as call:
+            completion = await self._completion(call)
+            if call.output is not None:
+                yield PartialOutput(from_json(to_json(completion.output)))
+            for piece in _pieces(completion.text) if call.output is None else ():
+                tell("text_delta", {"text": piece})
+                yield TextDelta(piece)
+            report(self._spec, completion, 0.0)
         yield completion
 
     async def _completion(self, call: Call) -> Completion[Any]:
         seen = ModelCall(call.messages, call.output, call.tools, call.tool_choice, call.params, current_node.get())
-        ask_leave()
+        await ask_leave(call)
         self.calls.append(seen)
         said = self._next(seen)
         if callable(said) and not isinstance(said, type):

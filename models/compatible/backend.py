@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from ...core.errors import BackendError, BackendTimeout, InvalidInput, PromptTooLong
 from ..asking import ask_server, count_tokens
-from ..backend import Backend, Call, is_watched, tell
-from ..base import Behaviour, Capabilities, Completion, ReasoningDelta, Rung, StreamEvent, TextDelta
+from ..backend import Backend, Call, is_watched, leave, tell
+from ..base import Behaviour, Capabilities, Completion, ReasoningDelta, Rung, StreamEvent, TextDelta, ToolCallDelta
 from ..counting import estimate_prompt, prompt_text, surely
-from ..decoding import without_untaken
+from ..decoding import Names, without_untaken
 from ..listing import Listing
 from ..memory import Memory
 from ..observing import observe
+from ..partial import Show, Unfinished, shown
 from ..probe import GREEDY, measure
 from ..profiles import Profile
+from ..schemas import schema_of
 from ..structured import FormatRefused, Ladder
 from .effort import Effort
 from .exchange import Exchange, size_of
@@ -115,24 +118,35 @@ class CompatibleModel(Backend):
         _check(call)
         work = self._fill if call.output is not None else self._show if is_watched() and not call.tools else self._ask
 
-        async def counted(effort: Effort) -> Completion[Any]:
-            await self._check_window(call)
-            done = effort.counted(await work(call, effort))
-            return done if call.output is not None else self._asked_for(done, call)
+        async with leave(self._spec, call) as call:
 
-        return await self._within(call.timeout_s, counted)
+            async def counted(effort: Effort) -> Completion[Any]:
+                await self._check_window(call)
+                done = effort.counted(await work(call, effort))
+                return done if call.output is not None else self._asked_for(done, call)
+
+            return await self._within(call.timeout_s, counted)
 
     async def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """The answer as it comes; tried again only while nothing of it was handed on."""
         _check(call)
+        async with leave(self._spec, call) as call, aclosing(self._streamed(call)) as events:
+            async for event in events:
+                yield event
+
+    async def _streamed(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         effort = Effort.of(self._limits.timeout_s if call.timeout_s is None else call.timeout_s)
-        events = self._events(call, effort)
+        events = (
+            self._events(call, effort)
+            if call.output is None
+            else shown(lambda show: self._fill_shown(call, effort, show))
+        )
         try:
             async with asyncio.timeout_at(effort.at):
                 await self._check_window(call)
             async for event in events:
                 _show_delta(event)
-                yield self._asked_for(event, call) if isinstance(event, Completion) else event
+                yield self._asked_for(event, call) if isinstance(event, Completion) and call.output is None else event
         except Transient as failure:
             raise effort.blamed(failure.error) from failure
         except BackendError as error:
@@ -196,6 +210,28 @@ class CompatibleModel(Backend):
         """One whole answer, tried again while that may help."""
         return await self._exchange.ask(self._request(call, response_format=form), call, effort)
 
+    async def _fill_shown(self, call: Call, effort: Effort, show: Show) -> Completion[Any]:
+        """As `_fill`; what there is of the object is shown while it is being written."""
+        wrapped = schema_of(call.output).wrapped
+
+        async def ask(step: Call, form: Mapping[str, Any] | None) -> Completion[None]:
+            unfinished = Unfinished(wrapped=wrapped)
+            try:
+                async with aclosing(self._events(step, effort, form)) as events:
+                    async for event in events:
+                        if isinstance(event, Completion):
+                            return event
+                        if (seen := _seen(event, unfinished)) is not None:
+                            await show(seen)
+            except (Transient, TimeoutError):
+                if effort.left_s() <= 0:
+                    raise
+            return await self._ask(step, effort, form)  # what was shown is replaced, not gone on with
+
+        async with asyncio.timeout_at(effort.at):
+            level = self._known.level if self._known else "capable"
+            return effort.counted(await self._ladder.descend(call, self._rung(), level, ask))
+
     async def _show(self, call: Call, effort: Effort) -> Completion[None]:
         """One whole answer whose text is shown as it comes; a broken stream is asked for again, unshown."""
         shown = self._events(call, effort)
@@ -241,12 +277,22 @@ class CompatibleModel(Backend):
             return replace(completion, tool_calls=(), finish_reason="stop")
         raise self._reader.odd("calls a tool where none was offered")
 
-    def _events(self, call: Call, effort: Effort) -> AsyncGenerator[StreamEvent, None]:
+    def _events(
+        self, call: Call, effort: Effort, form: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[StreamEvent, None]:
         streamed = self._streams(call)
-        return self._exchange.events(lambda count: self._request(call, stream=streamed, count=count), call, effort)
+        return self._exchange.events(
+            lambda count: self._request(call, response_format=form, stream=streamed, count=count), call, effort
+        )
 
     def _request(self, call: Call, **form: Any) -> dict[str, Any]:
-        return build_request(self._name, self._fitted(call), names=self._settings, spec=self._spec, **form)
+        return build_request(self._name, self._fitted(call), names=self._taken(), spec=self._spec, **form)
+
+    def _taken(self) -> Names:
+        """The settings that may be sent: those of the table, but for what was seen to have no effect."""
+        if self._known and self._known.behaviour.logprobs is False:
+            return {name: wire for name, wire in self._settings.items() if name != "logprobs"}
+        return self._settings
 
     def _fitted(self, call: Call) -> Call:
         """The call with this server's limit, and its tools narrowed where `tool_choice` is not obeyed."""
@@ -261,6 +307,15 @@ class CompatibleModel(Backend):
     def _streams(self, call: Call) -> bool:
         """Whether the answer is asked for as a stream; not where calls come through broken in one."""
         return not (call.tools and self._known and self._known.behaviour.stream_tools is False)
+
+
+def _seen(event: StreamEvent, unfinished: Unfinished) -> StreamEvent | None:
+    """What a reader sees of an event of an object being written."""
+    match event:
+        case TextDelta(text) | ToolCallDelta(arguments=text):
+            return unfinished.add(text)
+        case _:
+            return event
 
 
 def _show_delta(event: StreamEvent) -> None:

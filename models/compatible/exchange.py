@@ -48,7 +48,7 @@ class Exchange:
         """
 
         async def attempt() -> Completion[None]:
-            ask_leave()
+            await ask_leave(call)
             async with self._passing(call, effort) as passage:
                 started = time.perf_counter()
                 completion = self._read(await self.transport.post(body), call)
@@ -72,9 +72,10 @@ class Exchange:
             except FormatRefused:
                 if not self._counts:
                     raise
-            self._counts = False  # an older server, which may know no `stream_options`
-            events = self._one_stream(build, call, effort)
-            return _Begun(await anext(events), events)
+            events = self._one_stream(lambda _: build(False), call, effort)
+            begun = _Begun(await anext(events), events)
+            self._counts = False  # an older server, which knows no `stream_options`
+            return begun
 
         begun = await self._persist(begin, effort)
         try:
@@ -102,7 +103,7 @@ class Exchange:
         return gate_of(self.transport.place).passing(self._spec, effort, tokens, self._sleep)
 
     async def _one_stream(self, build: Build, call: Call, effort: Effort) -> AsyncGenerator[StreamEvent, None]:
-        ask_leave()
+        await ask_leave(call)
         body = build(self._counts)
         async with AsyncExitStack() as stack:
             async with asyncio.timeout_at(effort.at):

@@ -6,7 +6,7 @@ Plain functions of a connection; call them inside `Store.write`, `Store.post` or
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,6 +62,17 @@ def after(conn: sqlite3.Connection, run_id: str, seq: int = 0, *, limit: int = 1
         if row.seq != number:
             raise CorruptState(f"run {run_id}", f"its event {number} is missing. Restore the store from a copy.")
     return rows
+
+
+def of_kinds(conn: sqlite3.Connection, run_id: str, kinds: Collection[str]) -> list[EventRow]:
+    """The events of a run of these kinds, in order.
+
+    Raises:
+        CorruptState: A record is damaged.
+    """
+    marks = ", ".join("?" * len(kinds))
+    found = conn.execute(f"{_SELECT} WHERE run_id=? AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
+    return [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]
 
 
 def last_seq(conn: sqlite3.Connection, run_id: str) -> int:

@@ -143,7 +143,7 @@ def test_each_decision_has_a_row() -> None:
 def test_each_kind_of_approval_is_named() -> None:
     named = set(first_words("approvals.md", "kind"))
 
-    assert named | {"budget"} == set(get_args(Kind))
+    assert named == set(get_args(Kind))
 
 
 def test_the_table_of_the_policy_is_what_it_decides() -> None:

@@ -35,13 +35,14 @@ class Watcher:
         self.watched = watched
         self.events: list[tuple[str, dict[str, Any], str | None]] = []
         self.spent = Usage()
-        self.asked = 0
 
     def emit(self, kind: str, data: Mapping[str, Any], *, node: str | None = None) -> None:
         self.events.append((kind, dict(data), node))
 
-    def before_model_call(self) -> None:
-        self.asked += 1
+    limited = False
+
+    async def reserve(self, *asked: object) -> Any:
+        raise AssertionError("a run without limits is asked for no leave")
 
     def spend(self, usage: Usage, model: str) -> None:
         self.spent += usage
@@ -258,7 +259,7 @@ async def test_a_watched_run_sees_text_as_it_comes_and_an_unwatched_one_costs_no
     assert [kind for kind, _, _ in run.events] == ["text_delta", "text_delta", "model_called", "model_called"]
     assert {node for _, _, node in run.events} == {"writer"}
     assert [r.get("stream", False) for r in server.requests] == [True, False]
-    assert run.spent.model_calls == run.asked == 2
+    assert run.spent.model_calls == 2
 
 
 async def test_a_watched_stream_that_breaks_is_asked_for_whole() -> None:

@@ -39,7 +39,10 @@ async def test_the_next_model_answers_where_one_is_down_and_the_run_is_told() ->
         def emit(self, kind: str, data: Any, *, node: str | None = None) -> None:
             told.append((kind, dict(data)))
 
-        def before_model_call(self) -> None: ...
+        limited = False
+
+        async def reserve(self, *asked: object) -> Any:
+            raise AssertionError("a run without limits is asked for no leave")
 
         def spend(self, usage: Any, model: str) -> None: ...
 

@@ -271,18 +271,6 @@ async def test_a_tool_with_effects_is_refused_outside_a_run() -> None:
     assert world.sent == []
 
 
-async def test_a_budget_of_tool_calls_ends_the_run(url: str) -> None:
-    from collegium.runs import Budget
-
-    world = World()
-    send = world.send(risk="low")
-    graph = calling(lambda: call_tool(send, {"to": "a"}), lambda: call_tool(send, {"to": "b"}))
-    async with Runner(url, graphs=[graph]) as runner:
-        run = await (await runner.start(graph, {}, budget=Budget(tool_calls=1))).wait()
-        assert run.status == "failed"
-        assert world.sent == ["a"]
-
-
 def test_nothing_but_call_tool_executes_a_tool() -> None:
     root = Path(__file__).parents[2]
     rooms = ["cli", "testing", "agents", "graphs", "runs", "guardrails", "tools", "knowledge", "models", "core"]

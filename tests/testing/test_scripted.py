@@ -30,7 +30,10 @@ class Watcher:
     def emit(self, kind: str, data: Mapping[str, Any], *, node: str | None = None) -> None:
         self.events.append((kind, dict(data), node))
 
-    def before_model_call(self) -> None: ...
+    limited = False
+
+    async def reserve(self, *asked: object) -> Any:
+        raise AssertionError("a run without limits is asked for no leave")
 
     def spend(self, usage: Usage, model: str) -> None:
         self.spent += usage
