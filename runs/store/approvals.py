@@ -54,15 +54,46 @@ def by_key(conn: sqlite3.Connection, run_id: str, question_key: str) -> list[App
 
 
 def inbox(
-    conn: sqlite3.Connection, *, now: datetime | None = None, run_id: str | None = None, limit: int = 1000
+    conn: sqlite3.Connection,
+    *,
+    now: datetime | None = None,
+    run_id: str | None = None,
+    after: str | None = None,
+    limit: int = 1000,
 ) -> Found[ApprovalRow]:
-    """What waits for a person, oldest first, and what of it cannot be read; what has lapsed by `now` is left out."""
-    given = {"now": stamp(now) if now else None, "run": run_id, "limit": limit}
-    where = (
-        "WHERE state='pending' AND (:now IS NULL OR expires_at IS NULL OR expires_at > :now)"
-        " AND (:run IS NULL OR run_id = :run) ORDER BY created_at, rowid LIMIT :limit"
-    )
-    return readable_approvals(conn.execute(f"{SELECT_APPROVAL} {where}", given))
+    """What waits for a person, oldest first, and what of it cannot be read.
+
+    Args:
+        conn: Any connection of the store.
+        now: Leave out what has lapsed by then.
+        run_id: Only approvals of this run.
+        after: The id of the last approval of the page before; None for the first page.
+        limit: Length of a page.
+
+    Raises:
+        UnknownApproval: There is no approval `after`.
+    """
+    tests, values = ["state='pending'"], list[Any]()
+    if now is not None:
+        tests.append("(expires_at IS NULL OR expires_at > ?)")
+        values.append(stamp(now))
+    if run_id is not None:
+        tests.append("run_id=?")
+        values.append(run_id)
+    if after is not None:
+        tests.append("(created_at, rowid) > (?, ?)")
+        values += _place(conn, after)
+    where = f"WHERE {' AND '.join(tests)} ORDER BY created_at, rowid LIMIT ?"
+    return readable_approvals(conn.execute(f"{SELECT_APPROVAL} {where}", (*values, limit)))
+
+
+def _place(conn: sqlite3.Connection, approval_id: str) -> tuple[str, int]:
+    found: tuple[str, int] | None = conn.execute(
+        "SELECT created_at, rowid FROM approval WHERE approval_id=?", (approval_id,)
+    ).fetchone()
+    if found is None:
+        raise UnknownApproval(approval_id)
+    return found
 
 
 def ensure(conn: sqlite3.Connection, run: RunRow, asked: Sequence[ApprovalRow]) -> list[ApprovalRow]:

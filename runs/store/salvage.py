@@ -78,7 +78,12 @@ def page(
 
 
 def inbox(
-    conn: sqlite3.Connection, *, now: datetime, run_id: str | None = None, limit: int = 1000
+    conn: sqlite3.Connection,
+    *,
+    now: datetime,
+    run_id: str | None = None,
+    after: str | None = None,
+    limit: int = 1000,
 ) -> Found[ApprovalRow]:
     """What `approvals.inbox` would give from a whole store."""
     found = all_approvals(conn)
@@ -89,7 +94,8 @@ def inbox(
         and (row.expires_at is None or row.expires_at > now)
         and (run_id is None or row.run_id == run_id)
     ]
-    return Found(rows[:limit], found.damaged)
+    start = next((place for place, row in enumerate(rows, 1) if row.approval_id == after), 0)
+    return Found(rows[start : start + limit], found.damaged)
 
 
 def _salvaged(conn: sqlite3.Connection, table: str, query: str, decoded: Callable[[tuple[Any, ...]], T]) -> Found[T]:

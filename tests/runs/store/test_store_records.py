@@ -348,7 +348,6 @@ def test_runs_that_go_on_are_claimable_ahead_of_new_ones(conn: sqlite3.Connectio
         "SELECT * FROM run WHERE thread_id='t' ORDER BY seq DESC LIMIT 50",
         "SELECT * FROM run WHERE graph='g' AND seq < 9 ORDER BY seq DESC LIMIT 50",
         "SELECT * FROM run ORDER BY seq DESC LIMIT 50",
-        "SELECT * FROM approval WHERE state='pending' ORDER BY created_at, approval_id LIMIT 50",
         "SELECT * FROM checkpoint WHERE thread_id='t' AND ns='' AND run_id='r' ORDER BY checkpoint_id DESC LIMIT 1",
     ],
 )
@@ -357,6 +356,38 @@ def test_lists_need_neither_a_full_scan_nor_a_sort(conn: sqlite3.Connection, que
 
     assert "TEMP B-TREE" not in plan
     assert "SEARCH" in plan or "INDEX" in plan or plan == "SCAN run"  # the last walks the primary key backwards
+
+
+@pytest.mark.parametrize(
+    ("given", "index"),
+    [({"now": NOW}, "approval_inbox"), ({"after": "ap-1"}, "approval_inbox"), ({"run_id": "run-0"}, "approval_run")],
+)
+def test_the_inbox_is_read_by_index(
+    conn: sqlite3.Connection, run_row: RunMaker, approval_row: ApprovalMaker, given: dict[str, Any], index: str
+) -> None:
+    runs.park(conn, "run-0", running(conn, run_row()), [approval_row("ap-1")], now=NOW)
+    seen: list[str] = []
+    conn.set_trace_callback(seen.append)
+    approvals.inbox(conn, **given)
+    conn.set_trace_callback(None)
+    plan = " | ".join(row[3] for row in conn.execute(f"EXPLAIN QUERY PLAN {seen[-1]}"))
+
+    assert f"INDEX {index}" in plan
+
+
+def test_the_inbox_comes_in_pages_that_miss_nothing_asked_in_the_same_moment(
+    conn: sqlite3.Connection, run_row: RunMaker, approval_row: ApprovalMaker
+) -> None:
+    names = [f"ap-{number}" for number in (3, 1, 4, 0, 2)]
+    questions = [approval_row(name, question_key=name) for name in names]
+    runs.park(conn, "run-0", running(conn, run_row()), questions, now=NOW)
+    pages: list[list[str]] = [[]]
+    while page := approvals.inbox(conn, after=pages[-1][-1] if pages[-1] else None, limit=2):
+        pages.append([row.approval_id for row in page])
+
+    assert pages[1:] == [names[:2], names[2:4], names[4:]]
+    with pytest.raises(UnknownApproval):
+        approvals.inbox(conn, after="ap-unknown")
 
 
 def test_a_worker_whose_beat_is_too_old_loses_its_runs(conn: sqlite3.Connection, run_row: RunMaker) -> None:
