@@ -46,6 +46,11 @@ Digest = Annotated[
     typer.Option("--digest", help="Refuse unless the approval still has this digest (or its beginning)."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve whatever may be approved, without asking.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find runs by. Repeatable.")]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option("--meta", metavar="KEY=VALUE", help="A value to find runs by: JSON, or text. Repeatable."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="One field: JSON, or text. Repeatable."),
@@ -143,6 +148,14 @@ def run(
     settings: Settings = None,
     file: Annotated[Path | None, typer.Option("--input", metavar="FILE", help="A JSON object of fields.")] = None,
     thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Go on in this thread.")] = None,
+    on_busy: Annotated[
+        str, typer.Option("--on-busy", metavar="reject|enqueue", help="While the thread has an unfinished run.")
+    ] = "reject",
+    tags: Tags = None,
+    metadata: Metadata = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="How long it may be at work.")
+    ] = None,
     model: Model = None,
     yes: Yes = False,
     by: By = None,
@@ -150,10 +163,11 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Run a graph live, and ask you what it must ask."""
-    from .running import RunOptions, run
+    from .running import Admission, RunOptions, run
 
     given = RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json)
-    return run(target, text, settings or [], file, thread, given)
+    admission = Admission(thread, on_busy, tags or [], metadata or [], timeout_s)
+    return run(target, text, settings or [], file, admission, given)
 
 
 @app.command()
@@ -175,14 +189,21 @@ def resume(
 def runs(
     status: Annotated[str | None, typer.Option("--status", help="Only these.")] = None,
     thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Only of this thread.")] = None,
+    graph: Annotated[str | None, typer.Option("--graph", metavar="NAME", help="Only of this graph.")] = None,
+    tags: Tags = None,
+    metadata: Metadata = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="RUN", help="Only older ones: the last run of the page before.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
     db: Database = None,
     as_json: Json = False,
 ) -> int:
     """List runs, the newest first."""
-    from .stored import runs
+    from .stored import Filters, runs
 
-    return runs(status, thread, limit, db=db, as_json=as_json)
+    filters = Filters(status, thread, graph, tags or [], metadata or [], before, limit)
+    return runs(filters, db=db, as_json=as_json)
 
 
 @app.command()
@@ -234,6 +255,27 @@ def cancel(
     from .stored import cancel
 
     return cancel(run_id, reason, db=db, as_json=as_json)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Runs that finished so long ago: 30d, 12h, 2w.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=0, metavar="N", help="Runs beyond the newest N; not failed ones.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Of the others all checkpoints but the latest; not of failed ones.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Remove the state of finished runs; what was decided and done stays."""
+    from .pruning import prune
+
+    return prune(older_than, keep, history=history, dry_run=dry_run, db=db, as_json=as_json)
 
 
 @app.command()

@@ -88,6 +88,18 @@ def setting_of(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
+def metadata_of(settings: Sequence[str]) -> dict[str, Any]:
+    """What `--meta KEY=VALUE` gives; a value is JSON, else text.
+
+    Raises:
+        InvalidInput: One is not KEY=VALUE.
+    """
+    for setting in settings:
+        if "=" not in setting:
+            raise InvalidInput("--meta", f"{setting!r} is not KEY=VALUE.")
+    return {name: read_value(value) for name, value in map(setting_of, settings)}
+
+
 def read_value(text: str) -> Any:
     """JSON where the text is JSON, else the text itself."""
     try:

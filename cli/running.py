@@ -13,15 +13,15 @@ from ..core.errors import ApprovalError, InvalidDecision, InvalidInput, UnknownR
 from .asking import Asker
 from .failures import DONE, FAILED, WAITING, complain
 from .forking import changes
-from .inputs import gather_input, input_fields
+from .inputs import gather_input, input_fields, metadata_of
 from .live import LineView, SilentView, TreeView, View
 from .opening import graph_of_run, open_runner, person, store_url
 from .shapes import run_json
 from .targets import load_target, parse_target
 from .terminal import Terminal, is_interactive, make_console
 from .text import as_json as json_types
-from .text import one_line, plural, print_json
-from .views import show_state, usage_line
+from .text import clock, one_line, plural, print_json
+from .views import labels_line, show_state, usage_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,22 +45,50 @@ class RunOptions:
     as_json: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How a run is admitted, as it was typed."""
+
+    thread: str | None
+    on_busy: str
+    tags: Sequence[str]
+    metadata: Sequence[str]
+    timeout_s: float | None
+
+    def arguments(self) -> dict[str, Any]:
+        """What `Runner.start` takes.
+
+        Raises:
+            InvalidInput: A value of the metadata is not KEY=VALUE, or the word for a busy thread is unknown.
+        """
+        from ..runs.admission import checked_on_busy
+
+        return {
+            "thread_id": self.thread,
+            "on_busy": checked_on_busy(self.on_busy),
+            "tags": self.tags,
+            "metadata": metadata_of(self.metadata),
+            "timeout_s": self.timeout_s,
+        }
+
+
 def run(
     target_text: str,
     text: str | None,
     settings: Sequence[str],
     file: Path | None,
-    thread: str | None,
+    admission: Admission,
     options: RunOptions,
 ) -> int:
     """Start a run and follow it to its end, or to a question that nobody here can answer."""
     target = parse_target(target_text)
     graph = load_target(target)
     values = gather_input(input_fields(graph), text, settings, file)
+    given = admission.arguments()
     url = store_url(options.db, create=True) or ""
 
     async def begin(runner: Runner) -> Run[Any]:
-        return await runner.start(graph, values, thread_id=thread, target=target.text, folder=str(Path.cwd()))
+        return await runner.start(graph, values, target=target.text, folder=str(Path.cwd()), **given)
 
     return asyncio.run(_Session(options, begin).hold(url, graph))
 
@@ -215,7 +243,13 @@ def report(console: Console, run: Run[Any], options: RunOptions) -> int:
 
 def show_run(console: Console, run: Run[Any]) -> None:
     """Print what a run found, and what it used."""
-    show_state(console, json_types(run.state))
+    if run.state is not None:
+        show_state(console, json_types(run.state))
+    elif run.pruned_at is not None:
+        said = f"Its state was pruned on {clock(run.pruned_at)}; what was decided and done is still in the store."
+        console.print(said, style="yellow", markup=False)
+    if run.tags or run.metadata:
+        console.print(f"\n{labels_line(run)}", style="dim", markup=False)
     usage = json_types(run.usage)
     console.print(f"\n{run.run_id} {run.status}: {usage_line(usage, run.model)}", style="dim", markup=False)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_json(run: Run[Any]) -> dict[str, Any]:
-    """A run: `{"run_id", "thread_id", "status", "state", "approvals", "usage", "model"}`."""
+    """A run: `run_id`, `thread_id`, `status`, `state`, `approvals`, `usage`, `model`, and what it is found by."""
     return {
         "run_id": run.run_id,
         "thread_id": run.thread_id,
@@ -23,6 +23,9 @@ def run_json(run: Run[Any]) -> dict[str, Any]:
         "approvals": [approval_json(approval) for approval in run.approvals],
         "usage": asdict(run.usage),
         "model": run.model,
+        "tags": list(run.tags),
+        "metadata": run.metadata,
+        "pruned_at": run.pruned_at.isoformat() if run.pruned_at else None,
     }
 
 

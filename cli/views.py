@@ -6,6 +6,7 @@ type with the same fields looks as ours does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
+
+    from ..runs import Run
 
 Shape = tuple[frozenset[str], Callable[[Mapping[str, Any]], "Iterator[Text]"]]
 
@@ -180,6 +183,16 @@ def _lines_of(source: str, start: int, end: int, quote: str) -> str | None:
         return None
     first, last = text.count("\n", 0, start) + 1, text.count("\n", 0, max(start, end - 1)) + 1
     return f"line {first}" if first == last else f"lines {first} to {last}"
+
+
+def labels_line(run: Run[Any]) -> str:
+    """Tags and metadata of a run, in one line."""
+    described = [f"{one_line(name)}={shortened(_value(value), 60)}" for name, value in run.metadata.items()]
+    return "  ".join([*map(one_line, run.tags), *described])
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def usage_line(usage: Mapping[str, Any], model: str | None) -> str:
