@@ -33,6 +33,8 @@ _HOMES = {
     "Run": "runs",
     "Runner": "runs",
     "Budget": "runs",
+    "Extend": "runs",
+    "Policy": "guardrails",
     "tool": "tools",
     "model": "models",
 }
@@ -46,10 +48,12 @@ if TYPE_CHECKING:
     from .graphs import append as append
     from .graphs import keep as keep
     from .graphs import merge_by_id as merge_by_id
+    from .guardrails import Policy as Policy
     from .models import model as model
     from .runs import Approve as Approve
     from .runs import Budget as Budget
     from .runs import Edit as Edit
+    from .runs import Extend as Extend
     from .runs import Reject as Reject
     from .runs import Respond as Respond
     from .runs import Run as Run
