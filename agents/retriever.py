@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from ..core.context import current_node, current_run
 from ..core.errors import GraphSetupError
-from ..knowledge.passages import Passage
+from ..core.tape import tape_in_use, through
+from ..knowledge.passages import PASSAGES, Passage
 from ._agent import Agent
 from .values import Step
 
@@ -42,7 +44,11 @@ class Retriever(Agent):
             KnowledgeError: The index cannot be used.
         """
         text = query.goal if isinstance(query, Step) else query
-        found = await self.index.search(text, self.k)
+        search = partial(self.index.search, text, self.k)
+        if (tape := tape_in_use()) is None:
+            found = await search()
+        else:
+            found = await through(tape, "search", {"query": text, "k": self.k}, search, PASSAGES)
         if run := current_run.get():
             told = {"text": f"{len(found)} passages for {text!r:.80}", "done": 1, "total": 1}
             run.emit("progress", told, node=current_node.get())

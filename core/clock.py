@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Protocol
 
+from . import tape
+
 
 class Clock(Protocol):
     """Tells the time."""
@@ -15,8 +17,9 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock; in a replay, that of the recording."""
 
     def now(self) -> datetime:
         """The present moment, with time zone UTC."""
-        return datetime.now(UTC)
+        played = tape.in_replay()
+        return datetime.now(UTC) if played is None else played.now()

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from . import tape
+
 IdSource = Callable[[str], str]
 """Makes an id from a prefix; a replay hands in its own."""
 
@@ -18,8 +20,13 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 def new_id(prefix: str) -> str:
     """A short id such as `run-06d4k1m9x2a7bq`: 45 bits of milliseconds, then 40 random bits.
 
-    Ids of one prefix sort by creation time (to the millisecond) and contain no ambiguous letters.
+    Ids of one prefix sort by creation time (to the millisecond) and contain no ambiguous letters. A replay gives
+    those of its recording.
     """
+    return tape.same_id(prefix, _made_id) if tape.tape_in_use() else _made_id(prefix)
+
+
+def _made_id(prefix: str) -> str:
     number = (time.time_ns() // 1_000_000 << 40) | int.from_bytes(os.urandom(5))
     letters: list[str] = []
     for _ in range(17):

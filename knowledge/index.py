@@ -6,20 +6,27 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from ..core import settings
 from ..core.context import current_run
 from ..core.errors import InvalidInput, KnowledgeError
+from ..core.tape import Codec, in_replay, tape_in_use, through
 from . import snapshot
 from .catalog import FILE, reading
 from .embedding import Embedder, has_weights, minilm
 from .ingestion import IngestReport, ingest
-from .passages import Passage
+from .passages import PASSAGES, Passage
 from .snapshot import Snapshot
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_REPORT: Codec[IngestReport] = Codec(
+    asdict, lambda told: IngestReport(**{**told, "skipped": tuple((path, why) for path, why in told["skipped"])})
+)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much is done, and how much there is; in the caller's event loop."""
@@ -125,12 +132,17 @@ class Index:
                 writing, or the folder cannot be used.
         """
         given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-        if self.embedder is minilm() and not has_weights():
+        if in_replay() is None and self.embedder is minilm() and not has_weights():
             raise KnowledgeError(
                 "minilm",
                 "its weights are not on this machine; get them with `collegium models pull minilm`, or use "
                 "Index(..., keyword_only=True).",
             )
+        if tape := tape_in_use():
+            return await through(tape, "ingest", None, lambda: self._ingest(given, progress), _REPORT)
+        return await self._ingest(given, progress)
+
+    async def _ingest(self, given: Sequence[str | os.PathLike[str]], progress: Progress | None) -> IngestReport:
         stop = threading.Event()
         tell = _teller(asyncio.get_running_loop(), progress, stop)
         try:
@@ -153,7 +165,10 @@ class Index:
         """
         if k < 1:
             raise InvalidInput("k", f"it is {k}; ask for at least one passage.")
-        return await asyncio.to_thread(self._search, query, k)
+        search = partial(asyncio.to_thread, self._search, query, k)
+        if (tape := tape_in_use()) is None:
+            return await search()
+        return await through(tape, "search", {"query": query, "k": k}, search, PASSAGES)
 
     async def close(self) -> None:
         """Let go of what a search holds in memory; the index can be used again."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..core.tape import Codec
+
 
 class Passage(BaseModel):
     """A piece of a source, word for word."""
@@ -28,6 +30,13 @@ class Passage(BaseModel):
     def title(self) -> str:
         """What its document is called: the first part of `heading`."""
         return self.heading.partition(" > ")[0]
+
+
+PASSAGES: Codec[list[Passage]] = Codec(
+    lambda found: [passage.model_dump(mode="json") for passage in found],
+    lambda told: [Passage.model_validate(passage) for passage in told],
+)
+"""How a recording keeps what a search found."""
 
 
 class Citation(BaseModel):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.context import current_run
 from ..core.errors import BackendUnavailable, InvalidInput, UnknownModel, nearest
 from ..core.settings import model_spec
+from ..core.tape import tape_in_use
 from .backend import Backend, Call, answer_of, events_of
 from .base import Capabilities, Completion, Model, StreamEvent
 from .catalogue import Weights, catalogue, entry
@@ -17,6 +18,7 @@ from .compatible.limits import LIMITS, Limits
 from .fallback import Fallback
 from .profiles import PROFILES
 from .specs import Spec, address_of, parse_spec
+from .taping import capabilities_on_tape, spec_on_tape
 
 if TYPE_CHECKING:
     import openai
@@ -62,11 +64,16 @@ def model(
 class _Handle(Backend):
     """A model that is made when it is first called."""
 
+    _noted_as = ""
+    """What a recording calls it; empty for its spec."""
+
     def _model(self) -> Model:
         raise NotImplementedError
 
     async def capabilities(self) -> Capabilities:
         """What it can do."""
+        if tape := tape_in_use():
+            return await capabilities_on_tape(tape, self._noted_as or self.spec, lambda: self._model().capabilities())
         return await self._model().capabilities()
 
     async def answer(self, call: Call) -> Completion[Any]:
@@ -126,11 +133,14 @@ class NamedModel(_Handle):
 class RunModel(_Handle):
     """Whatever model the present run was started with."""
 
+    _noted_as = "run"
+
     @property
     def spec(self) -> str:
         """The spec that a call made now would use."""
         chosen = self._chosen()
-        return chosen if isinstance(chosen, str) else chosen.spec
+        spec = chosen if isinstance(chosen, str) else chosen.spec
+        return spec if (tape := tape_in_use()) is None else spec_on_tape(tape, spec)
 
     async def aclose(self) -> None:
         """Nothing: the model belongs to the run, or to the process."""

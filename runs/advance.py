@@ -26,6 +26,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from ..core.context import current_node, current_run, node_calls
 from ..core.errors import BudgetExceeded, Fenced, Rejected, RunTimeout, StoreError
 from ..core.messages import Usage
+from ..core.tape import through_now, whole_tape
 from ..guardrails.policy import Policy
 from .budget import Amounts, Budget, Measure
 from .decisions import Decision, Question, Reject, decision_from_json
@@ -408,7 +409,7 @@ class Lease:
     async def _park(self, interrupts: Sequence[Interrupt]) -> End:
         now, run_id, epoch = self.engine.clock.now(), self.row.run_id, self.row.epoch
         rows = [
-            approval_row(self.engine.ids("ap"), self.row, interrupt.id, index, asked, now)
+            approval_row(self._approval_id(asked), self.row, interrupt.id, index, asked, now)
             for interrupt in interrupts
             for index, asked in enumerate(questions_of(interrupt))
         ]
@@ -488,7 +489,15 @@ class Lease:
 
     def _numbered(self, now: datetime, news: Sequence[_News]) -> list[Event]:
         run_id, numbers = self.row.run_id, self.scope.numbers
-        return [Event(run_id, next(numbers), kind, None, now, data) for kind, data in news]
+        told = [Event(run_id, next(numbers), kind, None, now, data) for kind, data in news]
+        return told if (tape := whole_tape()) is None else tape.arrange(told, rest=True)
+
+    def _approval_id(self, asked: Question) -> str:
+        if (tape := whole_tape()) is None:
+            return self.engine.ids("ap")
+        shown = {name: value for name, value in asked["payload"].items() if name not in ("key", "since")}
+        request = {"kind": asked["kind"], "payload": shown, "allowed": asked["allowed"]}
+        return through_now(tape, "question", request, lambda: self.engine.ids("ap"))
 
 
 def _once(rows: Sequence[ApprovalRow]) -> list[ApprovalRow]:

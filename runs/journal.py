@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 
 from ..core.errors import JournalMismatch
 from ..core.ids import canonical_json, digest
+from ..core.tape import tape_in_use, through
 from ..tools.base import Tool, ToolResult
 from .decisions import (
     Decision,
@@ -197,7 +199,12 @@ async def _probe(entry: Entry) -> ToolResult | None:
     """What the world says about a checkable effect: its result if it happened, else None."""
     if entry.tool.effect != "checkable" or entry.tool.probe is None:
         return None
-    found: JsonValue | None = await entry.tool.probe(**entry.args)
+    probe = partial(entry.tool.probe, **entry.args)
+    found: JsonValue | None = (
+        await probe()
+        if (tape := tape_in_use()) is None
+        else await through(tape, "probe", {"tool": entry.tool.name, "arguments": as_json(entry.args)}, probe)
+    )
     if found is None:
         return None
     content = found if isinstance(found, str) else canonical_json(found)
