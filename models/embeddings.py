@@ -7,7 +7,6 @@ threads, several at once), shares connections between threads and tries again wh
 from __future__ import annotations
 
 import math
-import os
 import weakref
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,6 +16,7 @@ import orjson
 
 from ..core.errors import BackendError, BackendUnavailable, UnknownModel
 from ._json import as_list, as_object
+from .azure import resource_of
 from .profiles import first_set
 from .specs import Spec, address_of, parse_spec
 
@@ -149,8 +149,7 @@ class ServerEmbedder:
         profile, url = self._spec.profile, self._spec.url
         try:
             if self._spec.provider == "azure":
-                endpoint = url.removesuffix("/v1") if url else os.environ.get("AZURE_OPENAI_ENDPOINT", "")
-                return openai.AzureOpenAI(azure_endpoint=endpoint, timeout=_TIMEOUT_S, http_client=http)
+                return _azure(url, http)
             if self._spec.provider == "openai":
                 return openai.OpenAI(base_url=url, timeout=_TIMEOUT_S, http_client=http)
         except (openai.OpenAIError, ValueError) as error:
@@ -158,3 +157,14 @@ class ServerEmbedder:
         key = first_set(profile.key_env) or profile.placeholder_key or "none"
         address = address_of(self._spec)
         return openai.OpenAI(base_url=address, api_key=key, timeout=_TIMEOUT_S, http_client=http)
+
+
+def _azure(url: str | None, http: openai.DefaultHttpxClient) -> openai.OpenAI:
+    import openai
+
+    found = resource_of(url)
+    if found.version is None:
+        return openai.OpenAI(base_url=found.endpoint, api_key=found.key, timeout=_TIMEOUT_S, http_client=http)
+    return openai.AzureOpenAI(
+        azure_endpoint=found.endpoint, api_version=found.version, timeout=_TIMEOUT_S, http_client=http
+    )

@@ -143,7 +143,9 @@ class _Probe:
         """Prose is asked for; only a constraint makes JSON of it."""
         asked = "Write one sentence about the sea, in plain words. Do not write JSON."
         done = await self._ask(self._call(asked), _FORM)
-        return done is not None and _is_colour(done.text)
+        if done is None or done.finish_reason != "length":
+            return done is not None and _is_colour(done.text)
+        return _begins_colour(done.text)
 
     async def schema_with_tools(self) -> bool | None:
         """Whether the tool that was called without a schema is called beside one, too."""
@@ -252,6 +254,12 @@ def _is_colour(text: str) -> bool:
     except ValueError:
         return False
     return isinstance(value, dict) and as_object(value).get("colour") in _COLOURS and len(as_object(value)) == 1
+
+
+def _begins_colour(text: str) -> bool:
+    """Whether an answer that was cut keeps to the schema so far: weak models fill it up with blanks."""
+    so_far = "".join(text.split())
+    return so_far != "" and any(f'{{"colour":"{colour}"}}'.startswith(so_far) for colour in _COLOURS)
 
 
 def _is_whole(arguments: str) -> bool:

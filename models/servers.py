@@ -11,8 +11,8 @@ from .listing import Listing
 from .profiles import PROFILES, Profile, first_set
 from .specs import Spec, base_address
 
-LOOK_S = 2.0
-"""How long a server may take to list its models."""
+LOOK_S = 1.5
+"""How long a server may take to list its models; all are asked at once."""
 
 
 @dataclass(frozen=True, slots=True)

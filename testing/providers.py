@@ -49,6 +49,8 @@ class Quirks:
     """More fields of the model's entry in the listing."""
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Paths from the root and the JSON that they answer with."""
+    paths: tuple[str, ...] = ("/v1",)
+    """Where chat completions and embeddings lie."""
     wants_key: bool = False
 
 
@@ -65,8 +67,15 @@ _LLAMA = Quirks(
 )
 _SAMPLING = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs"})
 
+_KEYS = frozenset({"authorization", "x-api-key", "api-key"})
+
 QUIRKS: Mapping[str, Quirks] = {
     "openai": Quirks(refused=frozenset({"top_k", "min_p", "repetition_penalty", "max_tokens"}), wants_key=True),
+    "azure": Quirks(
+        refused=frozenset({"top_k", "min_p", "repetition_penalty", "max_tokens"}),
+        paths=("/openai/deployments/m", "/openai/v1"),
+        wants_key=True,
+    ),
     "anthropic": Quirks(
         "messages",
         refused=_SAMPLING | {"response_format"},
@@ -129,12 +138,13 @@ class ProviderServer:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        paths = {"completions": "/v1/chat/completions", "ollama": "/api/chat", "messages": "/v1/messages"}
-        app.router.add_post(paths[self.quirks.dialect], self._chat)
+        own = {"ollama": "/api/chat", "messages": "/v1/messages"}.get(self.quirks.dialect)
+        for path in [own] if own else [f"{base}/chat/completions" for base in self.quirks.paths]:
+            app.router.add_post(path, self._chat)
         if self._profile.listing:
             app.router.add_get("/v1/models", self._list)
-        if self._profile.embeddings:
-            app.router.add_post("/v1/embeddings", self._embed)
+        for base in self.quirks.paths if self._profile.embeddings else ():
+            app.router.add_post(f"{base}/embeddings", self._embed)
         for path in self.quirks.answers:
             app.router.add_route("*", path, self._tell)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -164,7 +174,7 @@ class ProviderServer:
         body = as_object(await request.json())
         self.requests.append(body)
         quirks = self.quirks
-        if quirks.wants_key and not {"Authorization", "X-Api-Key"} & request.headers.keys():
+        if quirks.wants_key and not _KEYS & {name.lower() for name in request.headers}:
             return _refusal(401, "no key")
         if named := sorted(quirks.refused & body.keys()):
             return _refusal(400, f"unsupported parameter: {named[0]}")

@@ -6,7 +6,6 @@ raw, so that the same strict and bounded reading applies as on our own transport
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import openai
 
 from ...core.errors import BackendError, BackendUnavailable
+from ..azure import resource_of
 from ..specs import Spec
 from .failures import Rejection, Transient, failure_of
 from .limits import LIMITS, Limits
@@ -121,11 +121,13 @@ class SdkTransport:
 
 
 def _azure(url: str | None, http: openai.DefaultAsyncHttpxClient) -> openai.AsyncOpenAI:
-    """A client whose endpoint, key and API version come from the environment where they are not given."""
-    endpoint = url.removesuffix("/v1") if url else os.environ.get("AZURE_OPENAI_ENDPOINT", "")
-    if not endpoint:
-        raise ValueError("no address is known: set AZURE_OPENAI_ENDPOINT.")
-    return openai.AsyncAzureOpenAI(azure_endpoint=endpoint, max_retries=0, http_client=http)
+    """A client for a resource; key or token come from the environment."""
+    found = resource_of(url)
+    if found.version is None:
+        return openai.AsyncOpenAI(base_url=found.endpoint, api_key=found.key, max_retries=0, http_client=http)
+    return openai.AsyncAzureOpenAI(
+        azure_endpoint=found.endpoint, api_version=found.version, max_retries=0, http_client=http
+    )
 
 
 def _first_line(error: Exception) -> str:

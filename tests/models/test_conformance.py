@@ -39,7 +39,7 @@ def column(mark: str, name: str) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "JAN_API_KEY"):
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "JAN_API_KEY"):
         monkeypatch.setenv(name, "k")
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from collegium.core.errors import BackendUnavailable
+from collegium.core.errors import BackendUnavailable, UnsupportedParameter
 from collegium.core.messages import ToolSpec, user
-from collegium.models import Behaviour, Capabilities, Completion, model
+from collegium.models import Behaviour, Capabilities, Completion, Params, model
 from collegium.models.memory import Memory
 from collegium.models.resolving import NamedModel
 from collegium.testing.providers import QUIRKS, ProviderServer, Quirks
+from collegium.testing.serving import ChatServer, completion
 
 ALARM: ToolSpec = {
     "name": "set_alarm",
@@ -81,6 +82,26 @@ async def test_each_quirk_is_told_from_the_usual(change: dict[str, Any], name: s
     assert getattr(seen, name) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "finish", "enforced"),
+    [
+        ('{"colour": "ochre"}', "stop", True),
+        ('{   "col', "length", True),
+        ('{"answer', "length", False),
+        ("", "length", False),
+        ('{"colour": "red"}', "stop", False),
+        ('Here: {"colour": "teal"}', "stop", False),
+        ("The sea is", "length", False),
+    ],
+)
+async def test_a_schema_is_enforced_when_prose_cannot_come(text: str, finish: str, enforced: bool) -> None:
+    async with ChatServer(completion(text, finish=finish)) as server:
+        named = model(f"vllm:m@{server.url}")
+        assert isinstance(named, NamedModel)
+        assert (await named.probe()).behaviour.schema_enforced is enforced
+        await named.aclose()
+
+
 async def test_a_schema_that_is_ignored_is_not_relied_upon() -> None:
     assert (await probed("vllm", replace(QUIRKS["vllm"], schema="ignored"))).structured == "json_object"
 
@@ -128,6 +149,16 @@ async def test_calls_that_break_in_a_stream_are_asked_for_whole() -> None:
         assert "stream" not in server.requests[-1]
         _ = [e async for e in named.stream([user("Hello.")])]
         assert server.requests[-1]["stream"] is True
+        await named.aclose()
+
+
+async def test_logprobs_that_never_come_are_refused_by_name() -> None:
+    async with ProviderServer("openai-compatible") as server:
+        named = model(f"openai-compatible:m@{server.url}")
+        assert isinstance(named, NamedModel)
+        await named.probe()
+        with pytest.raises(UnsupportedParameter, match="'logprobs' is not taken"):
+            await named.complete([user("Hello.")], params=Params(logprobs=1))
         await named.aclose()
 
 

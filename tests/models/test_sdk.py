@@ -1,12 +1,15 @@
 """The openai SDK as the transport: hosted specs and a client handed over, read as strictly as our own."""
 
+import asyncio
+
 import openai
 import pytest
 from pydantic import BaseModel
 
 from collegium.core.errors import BackendError, BackendRejected, BackendUnavailable
 from collegium.core.messages import user
-from collegium.models import Completion, Params, TextDelta, model
+from collegium.models import Completion, Params, TextDelta, embedder, model
+from collegium.testing.providers import ProviderServer
 from collegium.testing.serving import ChatServer, chunk, completion, failure, stream
 
 ASK = [user("hello")]
@@ -52,16 +55,29 @@ async def test_a_client_handed_over_is_used_and_left_open() -> None:
     assert "maxLength" not in str(server.requests[0])
 
 
-async def test_azure_routes_to_its_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["", "/openai/v1"])
+async def test_azure_answers_at_its_deployment_and_at_its_newer_address(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
-    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
-    async with ChatServer(completion("hi")) as server:
-        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url.removesuffix("/v1"))
-        with pytest.raises(BackendUnavailable, match="has no chat completions"):  # this server has no deployments
-            await model("azure:mine").complete(ASK)
-    with pytest.raises(BackendUnavailable, match="AZURE_OPENAI_ENDPOINT"):
-        monkeypatch.delenv("AZURE_OPENAI_ENDPOINT")
-        await model("azure:mine").complete(ASK)
+    async with ProviderServer("azure") as server:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url.removesuffix("/v1") + path)
+        hosted = model("azure:m")
+        done = await hosted.complete(ASK, output=Fact, params=Params(max_tokens=50))
+        events = [event async for event in hosted.stream(ASK)]
+        vectors = await asyncio.to_thread(embedder("azure:m").embed, ["a"])
+        await hosted.aclose()
+    assert (done.output, done.rung) == (Fact(name="x"), "json_schema")
+    assert server.requests[0]["max_completion_tokens"] == 50
+    assert isinstance(events[-1], Completion) and events[-1].text == "The gull is at sea."
+    assert len(vectors[0]) == 3
+
+
+async def test_azure_without_an_address_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    for ask in (model("azure:mine").complete(ASK), asyncio.to_thread(embedder("azure:mine").embed, ["a"])):
+        with pytest.raises(BackendUnavailable, match="AZURE_OPENAI_ENDPOINT"):
+            await ask
 
 
 async def test_failures_of_the_service_are_our_own_errors() -> None:

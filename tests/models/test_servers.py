@@ -1,12 +1,13 @@
 """Looking for servers on this machine, and what importing the room costs."""
 
+import asyncio
 import subprocess
 import sys
 
 import pytest
 
 import collegium.models as models
-from collegium.models import list_servers
+from collegium.models import list_servers, servers
 from collegium.testing.serving import ChatServer
 
 
@@ -27,6 +28,28 @@ async def test_servers_that_share_a_port_are_told_apart_by_their_listing(monkeyp
         monkeypatch.setenv("LLAMAFILE_BASE_URL", server.url)
         found = [s for s in await list_servers() if s.url == server.url]
     assert [s.provider for s in found] == ["llamafile"]
+
+
+async def test_a_port_that_accepts_and_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "LOOK_S", 0.3)
+    accepted = asyncio.Event()
+    over = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        await over.wait()
+        writer.close()
+
+    mute = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with ChatServer(models=[{"id": "m"}]) as server:
+        monkeypatch.setenv("VLLM_BASE_URL", f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}")
+        monkeypatch.setenv("JAN_BASE_URL", server.url)
+        found = await asyncio.wait_for(list_servers(), 20)
+    assert accepted.is_set()
+    assert [s.provider for s in found if s.url == server.url] == ["jan"]
+    over.set()
+    mute.close()
+    await mute.wait_closed()
 
 
 def test_every_public_name_is_there() -> None:
