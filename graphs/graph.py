@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -37,6 +36,7 @@ from .state import State
 from .steps import guarded_handler, inputs_of, reading_schema, step_for
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from datetime import timedelta
 
     from langgraph.cache.base import BaseCache
@@ -107,7 +107,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         self.mistakes: list[Mistake] = []
         self.memory: tuple[tuple[int, ...], Runner] | None = None
         """Where `run` keeps its runs, with the size of the graph that it was compiled at."""
-        self.opening = asyncio.Lock()
+        self.opening: dict[str, Future[None]] = {}
         """Held while that Runner is made."""
         self.source: Graph[StateT] = self
         """The graph as the user made it; compiling works on a copy."""

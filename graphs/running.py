@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import RunFailed
@@ -61,14 +63,23 @@ async def memory_of(graph: Graph[Any]) -> Runner:
     from ..runs import MEMORY, Runner
 
     stamp = (len(graph.nodes), len(graph.edges), len(graph.waiting_edges), len(graph.routers), len(graph.loops))
-    if graph.memory is None:
-        async with graph.opening:  # two first runs at once must share one store, or a thread would have two runs
+    while graph.memory is None:
+        # Two first runs at once, in one thread or in two, must share one store, or a thread_id would have two runs.
+        mine: Future[None] = Future()
+        if (opening := graph.opening.setdefault("memory", mine)) is not mine:
+            await asyncio.wrap_future(opening)
+            continue
+        mine.set_running_or_notify_cancel()  # who waits and is cancelled does not stop the opening
+        try:
             if graph.memory is None:
                 runner = Runner(MEMORY, graphs=[graph])
                 await runner.open()
                 weakref.finalize(graph, runner.store.close_now)
                 graph.memory = stamp, runner
-    elif graph.memory[0] != stamp:
+        finally:
+            del graph.opening["memory"]
+            mine.set_result(None)
+    if graph.memory[0] != stamp:
         graph.memory = stamp, graph.memory[1]
         graph.memory[1].add(graph, changed=True)
     return graph.memory[1]

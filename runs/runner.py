@@ -20,6 +20,7 @@ from .advance import Outcome
 from .answers import checked
 from .budget import Budget
 from .decisions import Approval, Decision, decision_to_json
+from .ending import to_the_end
 from .engine import Engine, Services
 from .events import LIVE_ONLY, Event
 from .fitting import settle
@@ -128,23 +129,31 @@ class Runner:
         """
         if self._store.path is not None and self._store.path.parent.name == HOME:
             self._store.path.parent.mkdir(parents=True, exist_ok=True)
-        await self._store.open()
-        await self._worker.open()
-        if self._retention is not None:
-            self._pruning = asyncio.create_task(keep_pruning(self._engine, self._retention), name="collegium-prune")
+        try:
+            await self._store.open()
+            await self._worker.open()
+            if self._retention is not None:
+                self._pruning = asyncio.create_task(keep_pruning(self._engine, self._retention), name="collegium-prune")
+        except BaseException:  # cancelled, say: nobody would close what is open by now
+            await self.close(drain_s=0)
+            raise
 
     async def close(self, *, drain_s: float = 5.0) -> None:
         """Let runs come to the end of their present step, put them back into the queue, close the store.
 
         Args:
-            drain_s: Seconds given to the steps at work; then they are cancelled and repeated at resume.
+            drain_s: Seconds given to the steps at work; then they are cancelled and repeated at resume. A caller
+                that is cancelled meanwhile gives them no more, and hears of it when everything is closed.
         """
+        await to_the_end(self._close(drain_s), hurry=self._worker.hurry)
+
+    async def _close(self, drain_s: float) -> None:
         if self._pruning is not None:
             self._pruning.cancel()
             await asyncio.wait([self._pruning])
             self._pruning = None
         await self._worker.close(drain_s)
-        if self._owns_store and self._store.is_open:
+        if self._owns_store:
             await self._store.close()
 
     def add(self, graph: AnyGraph, *, changed: bool = False) -> None:
