@@ -6,9 +6,10 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..core.errors import RunFailed
+from ..core.tape import in_replay
 from ..guardrails.policy import Policy
 from .state import State
 
@@ -50,17 +51,30 @@ async def run_graph(
         policy=policy,
     )
     run = await started.wait()
-    while approver is not None and run.status == "waiting":
-        first = run.approvals[0]
-        run = await run.answer(first.id, await approver(first))
+    while run.status == "waiting" and (decision := await _decided(run.approvals[0], approver)) is not None:
+        run = await run.answer(run.approvals[0].id, decision)
     if run.status == "failed":
         raise RunFailed(run.run_id, run.error or "no reason was given", run) from run.cause
     return run
 
 
+async def _decided(approval: Approval, approver: Approver | None) -> Decision | None:
+    """What the approver says, in a replay what a person said then; None leaves the run waiting."""
+    if (tape := in_replay()) is not None:
+        return cast("Decision | None", tape.decision_on(approval.approval_id))
+    return None if approver is None else await approver(approval)
+
+
 async def memory_of(graph: Graph[Any]) -> Runner:
     """The graph's own Runner in memory, made at first use: threads go on from one `run` to the next."""
     from ..runs import MEMORY, Runner
+
+    if (tape := in_replay()) is not None:  # its ids are those of the recording, which the graph may have used before
+        if graph not in tape.held:
+            tape.held[graph] = Runner(MEMORY, graphs=[graph])
+            await tape.held[graph].open()
+            weakref.finalize(graph, tape.held[graph].store.close_now)
+        return cast("Runner", tape.held[graph])
 
     stamp = (len(graph.nodes), len(graph.edges), len(graph.waiting_edges), len(graph.routers), len(graph.loops))
     while graph.memory is None:

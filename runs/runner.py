@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from ..core.clock import Clock, SystemClock
 from ..core.ids import IdSource, new_id
 from ..core.settings import DEFAULT_DB, database_url
+from ..core.tape import through_now, whole_tape
 from ..guardrails.policy import Policy
 from .admission import OnBusy, checked_metadata, checked_on_busy, checked_tags, checked_timeout, wanted_metadata
 from .advance import Outcome
@@ -490,6 +491,8 @@ class Runner:
             lambda conn: approvals.decide(conn, approval_id, body, by=decision.by, now=now, digest=digest),
             full=True,
         )
+        if tape := whole_tape():
+            through_now(tape, "decision", {"approval_id": approval_id, "decision": body}, lambda: None)
         return await self._after_answer(row.run_id, target)
 
     async def _settled(self, row: ApprovalRow, run: RunRow) -> tuple[ApprovalRow, RunRow]:
