@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ..core.clock import Clock, SystemClock
+from ..core.errors import CorruptState, GraphChanged
 from ..core.ids import IdSource, new_id
 from ..core.settings import DEFAULT_DB, database_url
 from ..core.tape import through_now, whole_tape
@@ -33,7 +34,7 @@ from .retention import Pruned, Retention, keep_pruning, prune
 from .run import AT_REST, Run, RunStatus
 from .scope import lane_of
 from .steps import Step, steps_of
-from .store import ApprovalRow, RunRow, Store, approvals, effects, events, runs, tip
+from .store import ApprovalRow, Found, RunRow, Store, approvals, effects, events, runs, salvage, tip
 from .target import AnyGraph, Target
 from .watch import Watch, arriving
 from .worker import ANONYMOUS, Worker
@@ -205,6 +206,7 @@ class Runner:
             StoreError: The run could not be stored.
         """
         on_busy = checked_on_busy(on_busy)
+        await self._store.refuse_unsound()
         known = self._engine.registry.named(graph) if isinstance(graph, str) else self._engine.registry.add(graph)
         row = self._new_row(
             known,
@@ -251,6 +253,7 @@ class Runner:
             ThreadBusy: It had failed, and its thread has another unfinished run.
             GraphChanged: Its graph has changed, so that it cannot go on.
         """
+        await self._store.refuse_unsound()
         now = await self._worker.sweep()
         row = await self._store.read(lambda conn: runs.get(conn, run_id))
         self._engine.registry.named(row.graph)
@@ -307,6 +310,7 @@ class Runner:
             ThreadBusy: The thread has an unfinished run.
             GraphChanged: The graph has another shape than the parent was started with.
         """
+        await self._store.refuse_unsound()
         parent = await self._store.read(lambda conn: runs.unpruned(conn, run_id))
         target = self._engine.registry.of(parent)
         wish = Wish(str(at), dict(values or {}), effects, thread_id or self._engine.ids(ANONYMOUS))
@@ -357,8 +361,8 @@ class Runner:
         metadata: Mapping[str, Any] | None = None,
         before: str | None = None,
         limit: int = 50,
-    ) -> list[Run[None]]:
-        """Runs, newest first, without their state.
+    ) -> Found[Run[None]]:
+        """Runs, newest first, without their state; `damaged` of the list says what of the store cannot be read.
 
         Args:
             status: Only runs in this status.
@@ -373,8 +377,9 @@ class Runner:
             UnknownRun: There is no run `before`.
             InvalidInput: Runs are not found by such a value.
         """
+        flaws = await self._store.flaws()
         page = partial(
-            runs.listing,
+            salvage.page if flaws else runs.listing,
             status=status,
             thread_id=thread_id,
             graph=graph,
@@ -384,7 +389,7 @@ class Runner:
             limit=limit,
         )
         rows = await self._store.read(page)
-        return [self._reader.view(row, None, None) for row in rows]
+        return Found([self._reader.view(row, None, None) for row in rows], [*flaws, *rows.damaged, *self._warning])
 
     async def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run[Any]:
         """The run once it is done, failed, cancelled or waiting for a person, whoever works on it.
@@ -397,7 +402,9 @@ class Runner:
             while True:
                 if task := self._worker.at_work(run_id):
                     await asyncio.wait([task])
-                    outcome = Outcome("fenced") if task.cancelled() else task.result()
+                    # What is refused here may be moved by another worker, which has the graph as it was.
+                    moved = not task.cancelled() and not isinstance(task.exception(), GraphChanged)
+                    outcome = task.result() if moved else Outcome("fenced")
                     if outcome.row is not None and outcome.values is not None:
                         return self._reader.view(outcome.row, self._reader.target(outcome.row), outcome.values)
                 run = await self.get(run_id)
@@ -414,10 +421,14 @@ class Runner:
         last = after
         with self._engine.watch.queue(run_id) as queue:
             while True:
+                standing = await self._resting(run_id)
                 for event in await self._engine.events_after(run_id, last):
                     last = event.seq
                     yield event
-                if queue.empty() and await self._at_rest(run_id):
+                if queue.empty() and standing is not None:
+                    if last < tip.last_event(standing):
+                        problem = f"its events after number {last} are missing. Restore the store from a copy."
+                        raise CorruptState(f"run {run_id}", problem)
                     return
                 async for event in arriving(queue, self._poll_s):
                     if event.kind in LIVE_ONLY or event.seq > last:
@@ -443,16 +454,29 @@ class Runner:
             StoreError: The store cannot be used; of each run, all is gone that was to go, or nothing.
         """
         await self._worker.sweep()
+        await self._store.refuse_unsound()
         wanted = Retention(older_than=older_than, keep=keep, history=history)
         return await prune(self._engine, wanted, dry_run=dry_run, compact=self._worker.is_idle)
 
     # -- approvals ----------------------------------------------------------------------------
 
-    async def inbox(self, *, run_id: str | None = None) -> list[Approval]:
-        """What waits for a person, oldest first."""
-        now = self._engine.clock.now()
-        rows = await self._store.read(lambda conn: approvals.inbox(conn, now=now, run_id=run_id))
-        return [approval_of(row) for row in rows]
+    async def inbox(
+        self, *, run_id: str | None = None, after: str | None = None, limit: int = 1000
+    ) -> Found[Approval]:
+        """What waits for a person, oldest first; `damaged` of the list says what of the store cannot be read.
+
+        Args:
+            run_id: Only approvals of this run.
+            after: The last approval id of the page before.
+            limit: At most so many.
+
+        Raises:
+            UnknownApproval: There is no approval `after`.
+        """
+        now, flaws = self._engine.clock.now(), await self._store.flaws()
+        search = salvage.inbox if flaws else approvals.inbox
+        rows = await self._store.read(lambda conn: search(conn, now=now, run_id=run_id, after=after, limit=limit))
+        return Found([approval_of(row) for row in rows], [*flaws, *rows.damaged, *self._warning])
 
     async def approval(self, approval_id: str) -> Approval:
         """One approval, decided or not.
@@ -478,6 +502,7 @@ class Runner:
                 the decision does not fit.
             GraphChanged: The run's graph has changed, so that it cannot go on.
         """
+        await self._store.refuse_unsound()
         row = await self._store.read(lambda conn: approvals.get(conn, approval_id))
         run = await self._store.read(lambda conn: runs.get(conn, row.run_id))
         if row.state == "pending" and run.graph in self._engine.registry.names:
@@ -531,14 +556,14 @@ class Runner:
             **given,
         )
 
-    async def _at_rest(self, run_id: str) -> bool:
-        def read(conn: Connection) -> RunRow:
-            row = runs.get(conn, run_id)
-            tip.check_events(conn, row)
-            return row
+    @property
+    def _warning(self) -> list[str]:
+        return [self._store.warning] if self._store.warning else []
 
-        row = await self._store.read(read)
-        return row.status in AT_REST and self._worker.at_work(run_id) is None
+    async def _resting(self, run_id: str) -> RunRow | None:
+        """The run's record, when it rests."""
+        row = await self._store.read(lambda conn: runs.get(conn, run_id))
+        return row if row.status in AT_REST and self._worker.at_work(run_id) is None else None
 
 
 def _spec(model: object | None) -> str | None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
