@@ -18,12 +18,14 @@ __all__ = [
     "Model",
     "OutputT",
     "Params",
+    "PartialOutput",
     "ReasoningDelta",
     "ReasoningEffort",
     "Rung",
     "StreamEvent",
     "TextDelta",
     "TokenLogprob",
+    "ToolCallDelta",
     "ToolChoice",
 ]
 
@@ -141,7 +143,29 @@ class ReasoningDelta:
     text: str
 
 
-StreamEvent = TextDelta | ReasoningDelta | Completion[None]
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a call that the model is about to propose; only the whole Completion may be acted on."""
+
+    index: int
+    """Which call of the turn."""
+    name: str
+    """The tool, in the first piece; else empty."""
+    arguments: str
+    """What comes after the pieces before."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialOutput:
+    """As much of the object asked for as has come, as JSON types; each takes the place of the one before.
+
+    Nothing in it is validated, and its last text or number may be half of one.
+    """
+
+    value: Any
+
+
+StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | PartialOutput | Completion[Any]
 """Deltas as they come; the last event is the whole Completion."""
 
 
@@ -209,12 +233,15 @@ class Model(Protocol):
         self,
         messages: Sequence[Message],
         *,
+        output: type[Any] | None = None,
         tools: Sequence[ToolSpec] = (),
         tool_choice: ToolChoice = "auto",
         params: Params | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[StreamEvent]:
         """The answer as it comes: deltas, then the whole Completion as the last event.
+
+        With `output` the deltas are `PartialOutput`, and the Completion carries the valid object.
 
         Raises:
             BackendError: The stream broke off or was not usable; what came before must not be acted on.

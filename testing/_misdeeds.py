@@ -220,6 +220,11 @@ async def _huge(scene: Scene) -> None:
     await scene.wire.part(b"")
 
 
+async def _declined(scene: Scene) -> None:
+    said = completion(scene.body, {"role": "assistant", "content": None, "refusal": "I would rather not."})
+    await (_stream("refusal", scene, said) if scene.streamed else scene.wire.whole(200, said))
+
+
 async def _mislabelled(scene: Scene) -> None:
     await scene.wire.whole(200, good(scene), "text/plain")
 
@@ -232,6 +237,7 @@ _ACTS: Final[Mapping[str, Callable[[Scene], Awaitable[None]]]] = {
     "slow_drip": _drip,
     "huge": _huge,
     "wrong_ctype": _mislabelled,
+    "refusal": _declined,
 }
 
 
@@ -249,7 +255,6 @@ async def _say(fault: str, scene: Scene) -> None:
 
 def _spoilt(fault: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The completion, with the fault in it if it is one of the message."""
-    said = completion(body, *answer(body))
     if fault in _TEXTS:
         text, finish = _TEXTS[fault]
         return completion(body, {"role": "assistant", "content": text}, finish)
@@ -258,30 +263,27 @@ def _spoilt(fault: str, body: Mapping[str, Any]) -> dict[str, Any]:
         tool = as_object(as_object(tools[0]).get("function")) if tools else {"name": "nothing"}
         calls = _CALLS[fault](tool)
         return completion(body, {"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls")
-    if fault in _EXTRAS:
-        return {**said, **_EXTRAS[fault]}
-    match fault:
-        case "empty_choices":
-            said["choices"] = []
-        case "no_usage":
-            del said["usage"]
-        case "refusal":
-            said = completion(body, {"role": "assistant", "content": None, "refusal": "I would rather not."})
-        case "unknown_finish":
-            said["choices"][0]["finish_reason"] = "end_of_story"
-        case "prompt_echo":
-            said = completion(body, {"role": "assistant", "content": json.dumps(body.get("messages"))})
-        case "think_tags":
-            text = answer(body)[0]["content"] or "yes"
-            thought = f'<think>{{"no": "answer"}}</think>\n{text}'
-            said = completion(body, {"role": "assistant", "content": thought})
-        case "markdown_json":
-            form = as_object(as_object(as_object(body.get("response_format")).get("json_schema")).get("schema"))
-            text = f"Gladly:\n```json\n{json.dumps(sample(form, form) if form else {'ok': True})}\n```\nAnything else?"
-            said = completion(body, {"role": "assistant", "content": text})
-    return said
+    if fault in _WORDS:
+        return completion(body, {"role": "assistant", "content": _WORDS[fault](body)})
+    said = completion(body, *answer(body))
+    if fault == "no_usage":
+        del said["usage"]
+    if fault == "unknown_finish":
+        said["choices"][0]["finish_reason"] = "end_of_story"
+    return {**said, **_EXTRAS.get(fault, {})}
 
 
+def _fenced(body: Mapping[str, Any]) -> str:
+    schema = as_object(as_object(as_object(body.get("response_format")).get("json_schema")).get("schema"))
+    value = sample(schema, schema) if schema else {"ok": True}
+    return f"Gladly:\n```json\n{json.dumps(value)}\n```\nAnything else?"
+
+
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "prompt_echo": lambda body: json.dumps(body.get("messages")),
+    "think_tags": lambda body: f'<think>{{"no": "answer"}}</think>\n{answer(body)[0]["content"] or "yes"}',
+    "markdown_json": _fenced,
+}
 _TEXTS: Final[Mapping[str, tuple[str | None, str]]] = {
     "null_content": (None, "stop"),
     "empty_content": ("", "stop"),
@@ -291,6 +293,7 @@ _TEXTS: Final[Mapping[str, tuple[str | None, str]]] = {
 }
 _EXTRAS: Final[Mapping[str, dict[str, Any]]] = {
     "bad_usage": {"usage": {"prompt_tokens": -3, "completion_tokens": "some"}},
+    "empty_choices": {"choices": []},
     "extra_fields": {"mood": {"today": [None, 1]}, "service_tier": "worst"},
 }
 _CALLS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[dict[str, Any]]]]] = {
@@ -379,7 +382,8 @@ def _events(said: Mapping[str, Any], *, mixed: bool) -> list[dict[str, Any]]:
     if refusal := message.get("refusal"):
         deltas.append({"refusal": refusal})
     calls = [_call_pieces(index, as_object(call)) for index, call in enumerate(as_list(message.get("tool_calls")))]
-    pieces = [piece for row in zip(*calls, strict=False) for piece in row] if mixed else sum(calls, [])
+    rows = zip(*calls, strict=False) if mixed else calls
+    pieces = [piece for row in rows for piece in row]
     deltas += [{"tool_calls": [piece]} for piece in pieces]
     events = [_chunk(said, delta) for delta in deltas] + [_chunk(said, {}, choice["finish_reason"])]
     return [*events, {"choices": [], "usage": said["usage"]}] if "usage" in said else events
@@ -418,6 +422,8 @@ def _vectors(body: Mapping[str, Any], fault: str) -> dict[str, Any]:
             rows.reverse()
         case "emb_zero":
             rows[0]["embedding"] = [0.0] * 16
+        case _:
+            pass
     return {"object": "list", "data": rows, "usage": {"prompt_tokens": len(texts), "total_tokens": len(texts)}}
 
 

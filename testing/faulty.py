@@ -22,6 +22,7 @@ from random import Random
 from time import monotonic
 from typing import Any, Self
 
+from ..models._json import as_object
 from . import _misdeeds as deeds
 from .faults import FAULTS, bites
 
@@ -220,7 +221,7 @@ async def _read_request(reader: asyncio.StreamReader) -> tuple[str, dict[str, st
         headers[name.strip().lower()] = value.strip()
     raw = await reader.readexactly(int(headers.get("content-length", 0)))
     body: Any = json.loads(raw) if raw else {}
-    return f"{method} {path}", headers, body if isinstance(body, dict) else {}
+    return f"{method} {path}", headers, as_object(body)
 
 
 def read_mix(text: str) -> dict[str, float]:

@@ -11,11 +11,12 @@ import orjson
 from ...core.errors import BackendUnavailable
 from ...core.messages import ToolCall, ToolSpec
 from .._json import as_list, as_object
-from ..base import Completion, ReasoningDelta, TextDelta, TokenLogprob
+from ..base import Completion, ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
 from .failures import Transient, failure_in_body
 from .response import Reader, read_logprobs, unique_id
 
-Delta = TextDelta | ReasoningDelta
+Spoken = TextDelta | ReasoningDelta
+Delta = Spoken | ToolCallDelta
 _OPEN_TAGS = ("<think>", "<thinking>", "<reasoning>")
 _DONE = b"[DONE]"
 
@@ -66,7 +67,7 @@ class ThinkFilter:
         self._closing: str | None = None
         self._settled = False
 
-    def feed(self, text: str) -> list[Delta]:
+    def feed(self, text: str) -> list[Spoken]:
         """The deltas that are certain so far."""
         if self._settled:
             return [TextDelta(text)] if text else []
@@ -77,7 +78,7 @@ class ThinkFilter:
             return self.flush()
         return self._thought()
 
-    def flush(self) -> list[Delta]:
+    def flush(self) -> list[Spoken]:
         """What was held back, at the end of the stream."""
         held, self._held = self._held, ""
         if not held:
@@ -94,7 +95,7 @@ class ThinkFilter:
         self._settled = not any(tag.startswith(start) for tag in _OPEN_TAGS)
         return self._settled
 
-    def _thought(self) -> list[Delta]:
+    def _thought(self) -> list[Spoken]:
         thought, closing, text = self._held.partition(cast(str, self._closing))
         if closing:
             self._settled, self._held = True, text.lstrip()
@@ -161,7 +162,7 @@ class Assembly:
 
     def end(self) -> list[Delta]:
         """The deltas that were held back."""
-        return self._keep(self._filter.flush())
+        return [*self._keep(self._filter.flush())]
 
     def completion(self) -> Completion[None]:
         """The whole answer; call `end` first.
@@ -211,14 +212,14 @@ class Assembly:
         fields = as_object(delta)
         if isinstance(refusal := fields.get("refusal"), str):
             self._refusal += refusal
-        self._add_calls(fields.get("tool_calls"))
+        calls = self._add_calls(fields.get("tool_calls"))
         thought = self._reader.thoughts(fields)
-        given: list[Delta] = [ReasoningDelta(thought)] if thought else []
+        given: list[Spoken] = [ReasoningDelta(thought)] if thought else []
         if content := self._reader.content(fields.get("content")):
             given += self._filter.feed(content)
-        return self._keep(given)
+        return [*self._keep(given), *calls]
 
-    def _keep(self, deltas: list[Delta]) -> list[Delta]:
+    def _keep(self, deltas: list[Spoken]) -> list[Spoken]:
         for delta in deltas:
             (self._text if isinstance(delta, TextDelta) else self._thoughts).append(delta.text)
             self._size += len(delta.text)
@@ -226,14 +227,14 @@ class Assembly:
             raise self._reader.odd(f"is longer than {self._reader.limits.text_characters} characters")
         return deltas
 
-    def _add_calls(self, pieces: Any) -> None:
-        for place, piece in enumerate(as_list(pieces)):
-            if isinstance(piece, dict):
-                self._add_call(as_object(piece), place)
+    def _add_calls(self, pieces: Any) -> list[ToolCallDelta]:
+        items = enumerate(as_list(pieces)) if pieces else ()
+        return [self._add_call(as_object(piece), place) for place, piece in items if isinstance(piece, dict)]
 
-    def _add_call(self, piece: dict[str, Any], place: int) -> None:
-        index = piece.get("index")
-        call = self._calls.setdefault(index if isinstance(index, int) else place, _Call())
+    def _add_call(self, piece: dict[str, Any], place: int) -> ToolCallDelta:
+        index = given if isinstance(given := piece.get("index"), int) else place
+        call = self._calls.setdefault(index, _Call())
+        begun = not call.name
         if len(self._calls) > self._reader.limits.tool_calls:
             raise self._reader.odd(f"proposes more than {self._reader.limits.tool_calls} tool calls")
         if isinstance(call_id := piece.get("id"), str) and call_id:
@@ -245,12 +246,13 @@ class Assembly:
         arguments = fields.get("arguments")
         if isinstance(arguments, dict):
             arguments = orjson.dumps(arguments).decode()
-        if isinstance(arguments, str):
-            call.arguments += arguments
+        added = arguments if isinstance(arguments, str) else ""
+        call.arguments += added
         if len(call.arguments) > self._reader.limits.argument_characters:
             raise self._reader.odd(
                 f"proposes arguments longer than {self._reader.limits.argument_characters} characters"
             )
+        return ToolCallDelta(index, call.name if begun else "", added)
 
     def _named(self, call: _Call) -> str:
         if not call.name:
