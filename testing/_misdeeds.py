@@ -11,6 +11,7 @@ from email.utils import formatdate
 from typing import Any, Final, Protocol
 
 from ..models._json import as_list, as_object
+from .faults import FAULTS, bites
 
 
 class Wire(Protocol):
@@ -45,7 +46,9 @@ JSON_PARTS: Final = {"content-type": "application/json", "transfer-encoding": "c
 
 
 async def do(fault: str, scene: Scene) -> None:
-    """Answer with this fault."""
+    """Answer with this fault, or well where the request cannot meet it."""
+    if not scene.embeds and not bites(FAULTS[fault], streamed=scene.streamed):
+        fault = "ok"
     if fault in _STATUSES:
         status, body, kind = _STATUSES[fault]
         await scene.wire.whole(status, body, kind, **_waits(fault, scene.retry_after_s))
