@@ -6,7 +6,7 @@ import asyncio
 import re
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import InvalidInput
 from .failures import DONE, FAILED, complain
@@ -68,7 +68,7 @@ def told(pruned: Pruned) -> str:
 
 async def _pruned(url: str, age: timedelta | None, keep: int | None, *, history: bool, dry_run: bool) -> Pruned:
     async with open_runner(url) as runner:
-        steps = "drop" if history else "keep"
+        steps: Literal["keep", "drop"] = "drop" if history else "keep"
         return await runner.prune(older_than=age, keep=keep, history=steps, dry_run=dry_run)
 
 
