@@ -535,8 +535,8 @@ class Runner:
         if row.status == "queued" and target is not None and not await self._worker.served_elsewhere(row.graph):
             self._worker.adopt(run_id)
             self._worker.spawn(run_id)
-            return await self.wait(run_id)
-        return await self.get(run_id)
+        # This worker may have taken it up between the answer and the look at the run.
+        return await self.wait(run_id) if self._worker.at_work(run_id) else await self.get(run_id)
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.errors import CorruptState, StoreError, StoreUnavailable, UnknownApproval, UnknownRun
-from . import soundness
+from . import log, soundness
 from .inline import Inline, Work
+from .problems import translate
 from .schema import open_file, open_memory, open_reader
 from .writer import Job, Writer
 
@@ -48,6 +49,8 @@ class Store:
         self._opened: Future[None] = Future()
         self._reader: Writer | None = None
         self._flaws: tuple[str, ...] | None = None
+        self.warning = ""
+        """What may be wrong with the file, in one line; it is used all the same."""
 
     @property
     def name(self) -> str:
@@ -83,6 +86,8 @@ class Store:
     def close_now(self) -> None:
         """`close` for code without an event loop; blocks."""
         writer, reader = self._writer, self._reader
+        if self.is_open and isinstance(writer, Writer):
+            writer.put(Job(log.end, "", beside=True))
         self._writer = self._reader = self._flaws = None
         for thread in (reader, writer):
             if thread is not None:
@@ -220,6 +225,8 @@ class Store:
             return await future
         except (UnknownRun, UnknownApproval):
             await self.refuse_unsound()
+            if self.warning:
+                raise CorruptState(self.name, self.warning) from None
             raise
 
     def read_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -246,9 +253,22 @@ class Store:
             if path is None:
                 self._writer = Inline(self.name, open_memory)
             else:
-                self._writer = Writer(self.name, lambda: open_file(path, busy_s), busy_s)
+                self._writer = Writer(self.name, lambda: self._connected(path, busy_s), busy_s)
             self._opened = self._writer.start()
         return self._opened
+
+    def _connected(self, path: Path, busy_s: float) -> sqlite3.Connection:
+        seen = log.look(path)
+        connection = open_file(path, busy_s)
+        try:
+            self.warning = log.check(connection, path, seen)
+            log.begin(connection, path, seen)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, self.name) from error
+            raise
+        return connection
 
     def _writing(self) -> Writer | Inline:
         if self._writer is None:

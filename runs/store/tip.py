@@ -74,17 +74,9 @@ def check(conn: sqlite3.Connection, run: RunRow) -> None:
         raise _vanished(run, "its effects are not those that were stored")
 
 
-def check_events(conn: sqlite3.Connection, run: RunRow) -> None:
-    """See whether the last events of a run are there.
-
-    Raises:
-        CorruptState: They have vanished.
-    """
-    if run.tip is None or run.pruned_at is not None:
-        return
-    last, wanted = events.last_seq(conn, run.run_id), run.tip["events"]
-    if last < wanted:
-        raise _vanished(run, f"its events {last + 1} to {wanted} are missing")
+def last_event(run: RunRow) -> int:
+    """The number of the last event that a run must have at least."""
+    return 0 if run.tip is None or run.pruned_at is not None else run.tip["events"]
 
 
 def _newest(conn: sqlite3.Connection, thread_id: str, run_id: str, ns: str) -> str | None:
