@@ -17,6 +17,7 @@ from .inputs import gather_input, input_fields, metadata_of
 from .live import LineView, SilentView, TreeView, View
 from .opening import graph_of_run, open_runner, person, store_url
 from .shapes import run_json
+from .taping import MEMORY, NO_TAPE, Tape, decided_in, input_of, note, taping
 from .targets import load_target, parse_target
 from .terminal import Terminal, is_interactive, make_console
 from .text import as_json as json_types
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..runs import Approval, Decision, Run, Runner
+    from ..testing.cassettes import Cassette
 
 _SETTLE_S = 0.05
 """How long an answer that is refused takes to come back."""
@@ -79,18 +81,21 @@ def run(
     file: Path | None,
     admission: Admission,
     options: RunOptions,
+    tape: Tape = NO_TAPE,
 ) -> int:
     """Start a run and follow it to its end, or to a question that nobody here can answer."""
     target = parse_target(target_text)
     graph = load_target(target)
-    values = gather_input(input_fields(graph), text, settings, file)
-    given = admission.arguments()
-    url = store_url(options.db, create=True) or ""
+    with taping(tape, options.db) as cassette:
+        values = input_of(cassette, lambda: gather_input(input_fields(graph), text, settings, file))
+        given = admission.arguments()
+        url = MEMORY if tape.replay else store_url(options.db, create=True) or ""
+        note(cassette, target.text, values)
 
-    async def begin(runner: Runner) -> Run[Any]:
-        return await runner.start(graph, values, target=target.text, folder=str(Path.cwd()), **given)
+        async def begin(runner: Runner) -> Run[Any]:
+            return await runner.start(graph, values, target=target.text, folder=str(Path.cwd()), **given)
 
-    return asyncio.run(_Session(options, begin).hold(url, graph))
+        return asyncio.run(_Session(options, begin, cassette).hold(url, graph))
 
 
 def resume(run_id: str, options: RunOptions) -> int:
@@ -131,13 +136,20 @@ def fork(run_id: str, at: str, settings: Sequence[str], effects: str | None, opt
 class _Session:
     """One run in one terminal."""
 
-    def __init__(self, options: RunOptions, begin: Callable[[Runner], Awaitable[Run[Any]]]) -> None:
-        self._options, self._begin = options, begin
+    def __init__(
+        self,
+        options: RunOptions,
+        begin: Callable[[Runner], Awaitable[Run[Any]]],
+        cassette: Cassette | None = None,
+    ) -> None:
+        self._options, self._begin, self._cassette = options, begin, cassette
         self._console = make_console(error=options.as_json)
         self._terminal = Terminal(self._console)
         self._decide = self._decider()
 
     def _decider(self) -> Decide | None:
+        if self._cassette is not None and self._cassette.replaying:
+            return decided_in(self._cassette)
         if self._options.yes:
             return _approve
         if is_interactive() and not self._options.as_json:
@@ -152,7 +164,11 @@ class _Session:
                 view = _view(self._console, run, self._options)
                 last = await self._until_stopped(self._follow(runner, run, view))
             if last is None:
+                if self._cassette is not None:
+                    self._cassette.drop()
                 return complain(f"Stopped. Go on with: collegium resume {run.run_id}{_db(self._options)}", FAILED)
+        if self._cassette is not None and self._cassette.replaying:
+            self._cassette.check_end()
         return report(self._console, last, self._options)
 
     async def _until_stopped(self, work: Awaitable[Run[Any]]) -> Run[Any] | None:

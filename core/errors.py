@@ -655,7 +655,7 @@ class CassetteMismatch(CassetteError):
         self.problem = f"{place}: {difference}"
 
     def __str__(self) -> str:
-        return f"{super().__str__()} Record it anew if the change is meant."
+        return f"{super().__str__().rstrip('.')}. Record it anew if the change is meant."
 
 
 class StoreError(CollegiumError):

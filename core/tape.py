@@ -271,7 +271,7 @@ def recorded(name: str, make: Callable[[], ValueT]) -> ValueT:
 def error_to_json(error: CollegiumError) -> dict[str, Any]:
     """An error of our tree as JSON: its class, and the arguments that it is built from."""
     known = next(kind for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
-    written = {"type": known.__name__, "args": [_plain(value) for value in error.args]}
+    written: dict[str, Any] = {"type": known.__name__, "args": [_plain(value) for value in error.args]}
     if isinstance(error, BackendError) and error.requests:
         written["requests"] = error.requests
     return written

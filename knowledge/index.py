@@ -7,9 +7,9 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from ..core import settings
 from ..core.context import current_run
@@ -23,10 +23,6 @@ from .passages import PASSAGES, Passage
 from .snapshot import Snapshot
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-_REPORT: Codec[IngestReport] = Codec(
-    asdict, lambda told: IngestReport(**{**told, "skipped": tuple((path, why) for path, why in told["skipped"])})
-)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much is done, and how much there is; in the caller's event loop."""
@@ -165,7 +161,10 @@ class Index:
         """
         if k < 1:
             raise InvalidInput("k", f"it is {k}; ask for at least one passage.")
-        search = partial(asyncio.to_thread, self._search, query, k)
+
+        async def search() -> list[Passage]:
+            return await asyncio.to_thread(self._search, query, k)
+
         if (tape := tape_in_use()) is None:
             return await search()
         return await through(tape, "search", {"query": query, "k": k}, search, PASSAGES)
@@ -207,6 +206,13 @@ class Index:
                 f"index {self.name!r}",
                 f"it was made with {used or 'keywords only'!r}, not {mine!r}; ingest its documents again.",
             )
+
+
+def _report(told: dict[str, Any]) -> IngestReport:
+    return replace(IngestReport(**told), skipped=tuple((str(path), str(why)) for path, why in told["skipped"]))
+
+
+_REPORT: Codec[IngestReport] = Codec(asdict, _report)
 
 
 def _teller(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core.tape import Codec
@@ -32,10 +34,15 @@ class Passage(BaseModel):
         return self.heading.partition(" > ")[0]
 
 
-PASSAGES: Codec[list[Passage]] = Codec(
-    lambda found: [passage.model_dump(mode="json") for passage in found],
-    lambda told: [Passage.model_validate(passage) for passage in told],
-)
+def _told(found: list[Passage]) -> list[dict[str, Any]]:
+    return [passage.model_dump(mode="json") for passage in found]
+
+
+def _found(told: list[dict[str, Any]]) -> list[Passage]:
+    return [Passage.model_validate(passage) for passage in told]
+
+
+PASSAGES: Codec[list[Passage]] = Codec(_told, _found)
 """How a recording keeps what a search found."""
 
 

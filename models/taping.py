@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,11 @@ async def answer_on_tape(tape: Tape, model: Backend, call: Call) -> Completion[A
         CassetteMismatch: The recording holds another call here, or none.
         BackendError: As the model raised it.
     """
-    codec = Codec(completion_to_json, lambda said: completion_from_json(said, call.output))
+
+    def read(said: dict[str, Any]) -> Completion[Any]:
+        return completion_from_json(said, call.output)
+
+    codec = Codec(completion_to_json, read)
     return await through(tape, "model", request_of(call), lambda: model.answer(call), codec, tell_again)
 
 
@@ -47,9 +51,10 @@ async def stream_on_tape(tape: Tape, model: Backend, call: Call) -> AsyncGenerat
     try:
         while True:
             with listening(heard):  # not around the yield: an asynchronous generator shares its caller's context
-                event = await anext(events, None)
-            if event is None:
-                break
+                try:
+                    event = await anext(events)
+                except StopAsyncIteration:
+                    break
             if isinstance(event, Completion):
                 came = {"answer": completion_to_json(event)}
             text += event.text if isinstance(event, TextDelta) else ""
@@ -78,7 +83,7 @@ def _streamed(tape: Tape, request: dict[str, Any], call: Call) -> Iterator[Strea
 async def capabilities_on_tape(tape: Tape, name: str, measure: Callable[[], Awaitable[Capabilities]]) -> Capabilities:
     """What a model can do, noted once under a name."""
     if (noted := tape.fact("capabilities", name)) is not None:
-        return Capabilities(**{**noted, "behaviour": Behaviour(**noted["behaviour"])})
+        return replace(Capabilities(**noted), behaviour=Behaviour(**noted["behaviour"]))
     if tape.replaying:
         tape.play("capabilities", name)
     found = await measure()

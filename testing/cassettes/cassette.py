@@ -57,6 +57,7 @@ class Cassette:
         self._given: dict[str, int] = {}
         """By prefix: how many ids were handed out."""
         self._mismatch: CassetteMismatch | None = None
+        self._dropped = False
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -67,7 +68,7 @@ class Cassette:
             self._player = Player(self._recording.lines, self._scrubber.json, self._recording.started)
         else:
             self._recording = Recording()
-        self._given, self._mismatch = {}, None
+        self._given, self._mismatch, self._dropped = {}, None, False
         put_in(self)
         return self
 
@@ -77,7 +78,7 @@ class Cassette:
         take_out(self)
         self.held.clear()
         if not self.replaying:
-            if error is None:
+            if error is None and not self._dropped:
                 self.save()
             return
         if self._mismatch is not None and error is not self._mismatch:
@@ -111,6 +112,10 @@ class Cassette:
             file.save(self._recording, self.path)
         except OSError as error:
             raise CassetteError(str(self.path), f"it cannot be written: {error.strerror or error}.") from error
+
+    def drop(self) -> None:
+        """Write nothing at the end: what was recorded is not whole."""
+        self._dropped = True
 
     def check_end(self) -> None:
         """See that everything recorded was asked for.

@@ -199,13 +199,14 @@ def _lines(events: list[dict[str, Any]]) -> Iterator[Line]:
 
 def _unfolded(value: Any, shapes: dict[str, Any]) -> Any:
     match value:
-        case {"$lines": list() as lines, **rest} if not rest:
-            return "\n".join(cast("list[str]", lines))
-        case {"$shape": str() as key, **rest} if not rest and key in shapes:
-            return shapes[key]
         case list():
             return [_unfolded(item, shapes) for item in cast("list[Any]", value)]
         case dict():
-            return {key: _unfolded(item, shapes) for key, item in cast("dict[str, Any]", value).items()}
+            given = cast("dict[str, Any]", value)
+            if given.keys() == {_LINES}:
+                return "\n".join(given[_LINES])
+            if given.keys() == {_SHAPE} and given[_SHAPE] in shapes:
+                return shapes[given[_SHAPE]]
+            return {key: _unfolded(item, shapes) for key, item in given.items()}
         case _:
             return value

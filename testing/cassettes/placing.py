@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -20,5 +20,5 @@ def place() -> str:
         return ""
     config = var_child_runnable_config.get() or {}
     metadata: Mapping[str, Any] = config.get("metadata") or {}
-    task = metadata.get("langgraph_path") or ()
+    task: Sequence[Any] = metadata.get("langgraph_path") or ()
     return f"{path}[{task[1]}]" if len(task) > 1 and task[0] == _PUSHED else path

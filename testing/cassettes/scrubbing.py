@@ -47,8 +47,10 @@ class Scrubber:
     def __init__(
         self, secrets: Iterable[str] | Mapping[str, str] = (), environment: Mapping[str, str] | None = None
     ) -> None:
-        named = dict(secrets) if isinstance(secrets, Mapping) else dict.fromkeys(secrets, "")
-        found = {value: name for name, value in named.items()} if isinstance(secrets, Mapping) else named
+        if isinstance(secrets, Mapping):
+            found = {value: name for name, value in cast("Mapping[str, str]", secrets).items()}
+        else:
+            found = dict.fromkeys(secrets, "")
         found |= _of_environment(os.environ if environment is None else environment)
         self._names = {form: f"<{name or 'secret'}>" for value, name in found.items() for form in _forms(value)}
         longest_first = sorted(self._names, key=len, reverse=True)
