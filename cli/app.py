@@ -159,15 +159,21 @@ def run(
     model: Model = None,
     yes: Yes = False,
     by: By = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Write down what it gets from outside.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="FILE", help="Run from such a file, without any model.")
+    ] = None,
     db: Database = None,
     as_json: Json = False,
 ) -> int:
     """Run a graph live, and ask you what it must ask."""
-    from .running import Admission, RunOptions, run
+    from .running import Admission, RunOptions, Tape, run
 
     given = RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json)
     admission = Admission(thread, on_busy, tags or [], metadata or [], timeout_s)
-    return run(target, text, settings or [], file, admission, given)
+    return run(target, text, settings or [], file, admission, given, Tape(record, replay))
 
 
 @app.command()
