@@ -210,8 +210,9 @@ async def _drip(scene: Scene) -> None:
     raw = _raw(good(scene))
     await scene.wire.head(200, {"content-type": "application/json", "content-length": len(raw)})
     for start in range(0, len(raw), 8):
+        if start:
+            await scene.wire.pause(0.05)
         await scene.wire.send(raw[start : start + 8])
-        await scene.wire.pause(0.05)
 
 
 async def _huge(scene: Scene) -> None:
