@@ -121,11 +121,18 @@ def init(name: Annotated[str, typer.Argument(help="Folder to make.", metavar="NA
 
 
 @app.command()
-def check(target: Target, as_json: Json = False) -> int:
+def check(
+    target: Target,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="DB", help="Also tell which runs of this store could not go on in it."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
     """Report what is wrong with a graph, before it runs."""
     from .defining import check
 
-    return check(target, as_json=as_json)
+    return check(target, against=against, as_json=as_json)
 
 
 @app.command()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InvalidInput
 from .failures import DONE, FAILED
-from .shapes import finding_json
+from .shapes import finding_json, prospect_json
 from .targets import load_target, parse_target
 from .terminal import make_console
 from .text import clean, one_line, plural, print_json
@@ -17,18 +19,54 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..graphs import Finding
+    from ..runs.against import Prospect
+
+_WAYS_OUT = "Undo the change, add a migration, or keep the old version beside the new one."
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 
 
-def check(target_text: str, *, as_json: bool) -> int:
-    """Print what is wrong with a graph; the status is 1 when something is an error."""
+def check(target_text: str, *, against: str | None = None, as_json: bool) -> int:
+    """Print what is wrong with a graph, and what it would strand; the status is 1 when something is an error."""
     findings = findings_of(target_text)
+    broken = any(finding.severity == "error" for finding in findings)
+    found = _prospects(target_text, against) if against is not None and not broken else []
+    findings += [_stranded(prospect) for prospect in found if prospect.outcome == "stranded"]
+    shown = [finding_json(finding) for finding in findings]
     if as_json:
-        print_json([finding_json(finding) for finding in findings])
+        print_json(shown if against is None else {"findings": shown, "runs": [prospect_json(one) for one in found]})
     else:
         _print_findings(make_console(), findings)
+        if against is not None and not broken:
+            make_console().print(_outlook(found), markup=False)
     return FAILED if any(finding.severity == "error" for finding in findings) else DONE
+
+
+def _prospects(target_text: str, against: str) -> list[Prospect]:
+    from ..runs.against import prospects
+    from ..runs.store import Store
+
+    url = against if "://" in against else f"sqlite:///{Path(against).absolute()}"
+    store = Store(url)
+    if store.path is None or not store.path.is_file():
+        raise InvalidInput("--against", f"there is no store at {against}.")
+    return asyncio.run(prospects(store, load_target(parse_target(target_text))))
+
+
+def _stranded(prospect: Prospect) -> Finding:
+    from ..graphs import Finding
+
+    message = (
+        f"Run {prospect.run_id} ({prospect.status}, version {prospect.version}) could not go on: {prospect.reason}."
+    )
+    return Finding("stranded_run", "error", None, None, message.replace("..", "."), _WAYS_OUT)
+
+
+def _outlook(found: Sequence[Prospect]) -> str:
+    count = Counter(prospect.outcome for prospect in found)
+    return f"{plural(len(found), 'run')}: {count['goes_on']} would go on, {count['migrated']} be migrated, " + (
+        f"{count['stranded']} be stranded."
+    )
 
 
 def findings_of(target_text: str) -> list[Finding]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..graphs import Finding
     from ..knowledge import Passage
     from ..runs import Approval, Run
+    from ..runs.against import Prospect
 
 
 def run_json(run: Run[Any]) -> dict[str, Any]:
@@ -53,6 +54,11 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "fix": finding.fix,
     }
+
+
+def prospect_json(prospect: Prospect) -> dict[str, Any]:
+    """What would become of a run: `{"run_id", "status", "version", "outcome", "reason"}`."""
+    return asdict(prospect)
 
 
 def passage_json(passage: Passage) -> dict[str, Any]:

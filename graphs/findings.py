@@ -27,6 +27,7 @@ Code = Literal[
     "effect_without_approval",
     "unbounded_judge",
     "unserialisable_type",
+    "stranded_run",
 ]
 
 

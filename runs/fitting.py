@@ -143,7 +143,7 @@ def _touched(standing: Standing, change: Change) -> str:
         case "inner":
             return f"the run stands inside {change.name!r}" if _within(standing, change.name) else ""
         case "tool":
-            return standing.names(change.name) or ""
+            return standing.mentions(change.name) or ""
         case _:
             return change.text
 

@@ -21,9 +21,9 @@ from ..core.errors import CollegiumError, GraphChanged
 from .changes import Change
 from .migration import Route
 from .private import BRANCH, CHECKPOINTER, JOIN, TASKS
-from .standing import Standing, listed, tasks_of
+from .standing import Standing, listed, names, outer_of, task_of, tasks_of
 from .store import RunRow, approvals, tip
-from .store.checkpoints import Blob, Key, delete, put
+from .store.checkpoints import Blob, Key, Search, delete, find, put
 from .store.history import Body, is_small, pack_body
 from .store.plain import PlainSerializer
 from .target import Target
@@ -42,8 +42,8 @@ class Migrated:
     parent_id: str | None = None
     body: bytes = b""
     blobs: tuple[Blob, ...] = ()
-    dropped: tuple[Key, ...] = ()
-    """Checkpoints that go."""
+    dropped: tuple[str, ...] = ()
+    """Namespaces whose checkpoints go."""
     heads: Mapping[str, str] = field(default_factory=dict[str, str])
     """The newest checkpoint of each namespace afterwards."""
     withdrawn: frozenset[str] = frozenset()
@@ -53,9 +53,11 @@ class Migrated:
 
     def write(self, conn: Connection, row: RunRow) -> RunRow:
         """Write it, inside a transaction; returns the run with what changes in its record."""
-        for key in (*self.dropped, *((self.key,) if self.key else ())):
-            delete(conn, key)
+        for ns in self.dropped:
+            for record in list(find(conn, Search(thread_id=row.thread_id, ns=ns, run_id=row.run_id))):
+                delete(conn, record.key)
         if self.key is not None:
+            delete(conn, self.key)
             put(conn, self.key, self.parent_id, row.run_id, self.body, self.blobs)
         if self.withdrawn:
             known = [one.approval_id for one in approvals.of_run(conn, row.run_id)]
@@ -104,8 +106,7 @@ def _not_begun(standing: Standing, target: Target, route: Route) -> Migrated:
     builder = target.builder
     taken = set(builder.schemas[builder.input_schema])
     values = {name: value for name, value in route.values(stored).items() if name in taken}
-    first = (standing.stored.record.key,) if standing.stored else ()
-    return Migrated(target.encode(target.admit(values)), dropped=first)
+    return Migrated(target.encode(target.admit(values)), dropped=("",) if standing.stored else ())
 
 
 class _Move:
@@ -134,7 +135,7 @@ class _Move:
             packed,
             blobs,
             dropped,
-            {one.ns: one.checkpoint_id for one in (key, *self._inner) if one not in dropped},
+            {one.ns: one.checkpoint_id for one in (key, *self._inner) if one.ns not in dropped},
             frozenset(self._withdrawn(tasks)),
             tuple(effect.key for effect in self.standing.effects if not tasks_of(effect.key) & tasks.keys()),
         )
@@ -143,17 +144,19 @@ class _Move:
     def _inner(self) -> list[Key]:
         return [stored.record.key for stored in self.standing.inner]
 
-    def _restarted(self) -> Iterable[Key]:
-        """Checkpoints inside of nodes that begin anew; a node that does not must be able to go on from its own."""
+    def _restarted(self) -> Iterable[str]:
+        """Namespaces inside of nodes that begin anew; a node that does not must be able to go on from its own."""
         for stored in self.standing.inner:
-            outer, _, task = stored.record.key.ns.partition("|")[0].rpartition(":")
+            outer, task = outer_of(stored), task_of(stored)
             new = self.route.node(outer)
             if new not in self.route.restart:
                 self._check_inside(outer, new)
                 continue
             if done := [one.tool for one in self.standing.effects if task in tasks_of(one.key)]:
                 raise _Refusal(f"node {new!r} cannot begin anew: it has called {listed(done)}.")
-            yield stored.record.key
+            if any(one.state != "pending" and task in tasks_of(one.question_key) for one in self.standing.asked):
+                raise _Refusal(f"node {new!r} cannot begin anew: a person has decided in it.")
+            yield stored.record.key.ns
 
     def _check_inside(self, outer: str, new: str) -> None:
         inside = [one for one in self.found if one.kind != "field" and one.breaking and _lies_in(one, outer)]
@@ -165,20 +168,21 @@ class _Move:
             return
         raise _Refusal(f"{problem}. Let it begin anew there with restart=[{new!r}].")
 
-    def _check_tools(self, dropped: Sequence[Key]) -> None:
-        kept = replace(self.standing, inner=tuple(s for s in self.standing.inner if s.record.key not in dropped))
+    def _check_tools(self, dropped: Sequence[str]) -> None:
+        kept = [stored for stored in self.standing.inner if stored.record.key.ns not in dropped]
         for change in self.found:
             if change.kind != "tool" or not change.breaking:
                 continue
             if any(effect.tool == change.name for effect in self.standing.effects):
                 raise _Refusal(f"{change.text}, and the step that the run stands in has called it.")
-            for stored in kept.inner:
-                if replace(kept, stored=None, inner=(stored,), asked=(), effects=()).names(change.name):
-                    outer = stored.record.key.ns.rpartition(":")[0]
-                    new = self.route.node(outer)
+            if any(one.state != "pending" and one.payload.get("tool") == change.name for one in self.standing.asked):
+                raise _Refusal(f"{change.text}, and a person has decided about a call of it.")
+            for stored in kept:
+                if names(stored, change.name):
+                    outer = outer_of(stored)
                     raise _Refusal(
                         f"{change.text}, and the run stands inside node {outer!r}, which names it. "
-                        f"Let it begin anew there with restart=[{new!r}]."
+                        f"Let it begin anew there with restart=[{self.route.node(outer)!r}]."
                     )
 
     def _fields(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from .private import BRANCH, JOIN, TASKS
 from .scope import path_of
 from .store import ApprovalRow, EffectRow, RunRow, approvals, effects, tip
-from .store.checkpoints import Key, Search, find, latest, namespaces
+from .store.checkpoints import Key, latest, namespaces
 from .store.history import Stored, whole
 from .store.plain import PlainSerializer, WordsSerializer
 from .store.tables import check_chain
@@ -76,17 +76,14 @@ class Standing:
         """Nodes at work that have come to a checkpoint of the graph inside them, as `outer` or `outer/inner`."""
         return {path_of(stored.record.key.ns.split("|")) for stored in self.inner}
 
-    def names(self, tool: str) -> str | None:
+    def mentions(self, tool: str) -> str | None:
         """Where the run names a tool that it may yet call: in words for a message, or None."""
         if any(row.tool == tool for row in self.effects):
             return "the step that the run stands in has called it"
         if any(row.payload.get("tool") == tool for row in self.asked):
             return "a call of it is before a person"
-        readable = WordsSerializer()
-        for stored in (self.stored, *self.inner):
-            if stored is not None and tool in set(_words([_values(stored, readable), _written(stored, readable)])):
-                return "a stored value names it"
-        return None
+        known = [stored for stored in (self.stored, *self.inner) if stored is not None]
+        return "a stored value names it" if any(names(stored, tool) for stored in known) else None
 
     def _is_new(self, channel: str) -> bool:
         checkpoint = self.stored.body.checkpoint if self.stored else {}
@@ -110,7 +107,7 @@ def standing_of(conn: sqlite3.Connection, row: RunRow) -> Standing:
     return Standing(
         row,
         whole(conn, record),
-        tuple(_inner(conn, record.key, over)),
+        tuple(_inner(conn, record.key, row.run_id, over)),
         tuple(one for one in asked if one.state == "pending" or _task_of(one.question_key) not in over),
         tuple(one for one in effects.of_run(conn, row.run_id) if _task_of(one.key) not in over),
     )
@@ -121,6 +118,22 @@ def listed(nodes: Iterable[str]) -> str:
     return ", ".join(
         repr(name) for name in sorted({node.removesuffix(".split").removesuffix(".join") for node in nodes})
     )
+
+
+def names(stored: Stored, tool: str) -> bool:
+    """Whether a text in the values or writes of a checkpoint is the name of this tool."""
+    readable = WordsSerializer()
+    return tool in set(_words([_values(stored, readable), _written(stored, readable)]))
+
+
+def outer_of(stored: Stored) -> str:
+    """The node, of the run's own graph, that a checkpoint lies inside of."""
+    return stored.record.key.ns.partition("|")[0].rpartition(":")[0]
+
+
+def task_of(stored: Stored) -> str:
+    """The task of that node."""
+    return stored.record.key.ns.partition("|")[0].rpartition(":")[2]
 
 
 def tasks_of(key: str) -> set[str]:
@@ -142,13 +155,15 @@ def _over(conn: sqlite3.Connection, tip: Key) -> set[str]:
     return {task_id for (task_id,) in earlier}
 
 
-def _inner(conn: sqlite3.Connection, tip: Key, over: set[str]) -> Iterator[Stored]:
+def _inner(conn: sqlite3.Connection, tip: Key, run_id: str, over: set[str]) -> Iterator[Stored]:
     for ns in namespaces(conn, tip.thread_id):
-        if not ns or ns.partition("|")[0].rpartition(":")[2] in over:
-            continue
-        record = next(find(conn, Search(thread_id=tip.thread_id, ns=ns), limit=1), None)
+        record = latest(conn, tip.thread_id, ns, run_id) if ns else None
         stored = whole(conn, record) if record is not None else None
-        if stored is not None and stored.body.metadata.get("parents", {}).get("") == tip.checkpoint_id:
+        if (
+            stored is not None
+            and task_of(stored) not in over
+            and stored.body.metadata.get("parents", {}).get("") == tip.checkpoint_id
+        ):
             yield stored
 
 

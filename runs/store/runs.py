@@ -51,6 +51,7 @@ __all__ = [
     "park",
     "reopen",
     "requeue",
+    "resumable",
     "unpruned",
     "verify",
 ]
@@ -193,6 +194,14 @@ def at_rest(
         " AND status IN ('waiting', 'queued') ORDER BY seq LIMIT ?",
         (graph, version, version, after, limit),
     ).fetchall()
+
+
+def resumable(conn: sqlite3.Connection, *, graph: str) -> list[str]:
+    """Ids of the runs of a graph that may go on one day, failed ones too, oldest first."""
+    found = conn.execute(
+        "SELECT run_id FROM run WHERE graph=? AND status NOT IN ('done', 'cancelled') ORDER BY seq", (graph,)
+    )
+    return [run_id for (run_id,) in found]
 
 
 def let_go(conn: sqlite3.Connection, run_id: str, worker_id: str, now: datetime) -> bool:

@@ -249,6 +249,70 @@ def test_check_reports_findings_as_json_and_by_status(collegium: Command, projec
     assert list(bad.json[0]) == ["code", "severity", "node", "field", "message", "fix"]
 
 
+def waiting_and_failed(collegium: Command) -> list[str]:
+    """A run that waits at its payment, and one that failed before it."""
+    waits = collegium("run", "flow.py", "--set", "to=bob", "--json").json["run_id"]
+    failed = collegium("run", "flow.py", "--set", "to=nobody", "--json").json["run_id"]
+    return [waits, failed]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcomes", "said"),
+    [
+        ("graph = Graph(", "graph = Graph(", ["goes_on", "goes_on"], ""),
+        ('    note: str = ""\n', '    note: str = ""\n    more: int = 0\n', ["goes_on", "goes_on"], ""),
+        ('"settle"', '"transfer"', ["stranded", "goes_on"], "node 'settle' is gone"),
+        ('note: str = ""', "note: str | None = None", ["stranded", "stranded"], "field 'note' was str and is str | None"),
+    ],
+)
+def test_check_against_a_store_tells_which_runs_a_change_would_strand(
+    collegium: Command, project: Path, old: str, new: str, outcomes: list[str], said: str
+) -> None:
+    runs = waiting_and_failed(collegium)
+    store = project / ".collegium" / "collegium.db"
+    before = store.read_bytes()
+    source = (project / "flow.py").read_text()
+    assert old in source
+    (project / "flow.py").write_text(source.replace(old, new), encoding="utf-8")
+
+    told = collegium("check", "flow.py", "--against", store, "--json")
+    shown = collegium("check", "flow.py", "--against", f"sqlite:///{store}")
+
+    assert [(one["run_id"], one["outcome"]) for one in told.json["runs"]] == list(zip(runs, outcomes, strict=True))
+    stranded = [one["message"] for one in told.json["findings"] if one["code"] == "stranded_run"]
+    assert len(stranded) == outcomes.count("stranded")
+    assert all(said in message for message in stranded)
+    assert told.status == shown.status == (1 if stranded else 0)
+    gone = outcomes.count("goes_on")
+    assert f"2 runs: {gone} would go on, 0 be migrated, {len(stranded)} be stranded." in shown.out
+    assert store.read_bytes() == before
+
+
+def test_check_against_a_store_tries_migrations_on_the_real_values(collegium: Command, project: Path) -> None:
+    waits, failed = waiting_and_failed(collegium)
+    source = (project / "flow.py").read_text().replace('name="payment")', 'name="payment", version="2")')
+    source += """
+def checked(values):
+    if values["to"] == "nobody":
+        raise ValueError("nobody can be paid")
+    return values
+
+graph.add_migration("1", checked)
+"""
+    (project / "flow.py").write_text(source, encoding="utf-8")
+
+    told = collegium("check", "flow.py", "--against", project / ".collegium" / "collegium.db", "--json")
+
+    found = {one["run_id"]: (one["outcome"], one["reason"]) for one in told.json["runs"]}
+    assert found[waits] == ("migrated", "")
+    assert found[failed][0] == "stranded"
+    assert "ValueError: nobody can be paid" in found[failed][1]
+
+
+def test_check_against_a_store_that_is_not_there_is_wrong_usage(collegium: Command) -> None:
+    assert "there is no store at lost.db" in collegium("check", "flow.py", "--against", "lost.db").line
+
+
 def test_a_plain_langgraph_graph_is_run_and_answered(collegium: Command, project: Path) -> None:
     (project / "plain.py").write_text(
         """

@@ -326,6 +326,10 @@ class Many(State):
     said: str = ""
 
 
+def thrice(rounds: int) -> bool:
+    return rounds == 3
+
+
 def many(*, version: str = "1", left: str = "left", work: str = "work", fails: bool = False) -> Graph[Any]:
     """A question beside a branch that is done; then a map; then a loop."""
 
@@ -348,7 +352,7 @@ def many(*, version: str = "1", left: str = "left", work: str = "work", fails: b
     graph.add_edge("right", "ask")
     graph.add_edge([left, "ask"], work)
     graph.add_edge(work, "again")
-    graph.add_loop("again", back_to=work, until=lambda rounds: rounds == 3, at_most=5)
+    graph.add_loop("again", back_to=work, until=thrice, at_most=5)
     return graph
 
 
