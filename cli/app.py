@@ -185,7 +185,8 @@ def run(
 
 @app.command()
 def resume(
-    run_id: RunId,
+    run_id: Annotated[str | None, typer.Argument(metavar="RUN", help="Without it: what was left unfinished.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Go on with all that was left unfinished.")] = False,
     model: Model = None,
     yes: Yes = False,
     by: By = None,
@@ -193,9 +194,13 @@ def resume(
     as_json: Json = False,
 ) -> int:
     """Go on with a run that was stopped, or that waits."""
+    from .resuming import list_unfinished, resume_all
     from .running import RunOptions, resume
 
-    return resume(run_id, RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json))
+    options = RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json)
+    if run_id is not None:
+        return resume(run_id, options)
+    return resume_all(options) if everything else list_unfinished(options)
 
 
 @app.command()

@@ -217,7 +217,8 @@ def test_event_loops_in_several_threads_share_one_store(tmp_path: Path) -> None:
             return await asyncio.gather(*(runner.wait(run.run_id, timeout_s=60) for run in started))
 
     with leaving_nothing(), ThreadPoolExecutor(4) as pool:
-        for name, runs in enumerate(pool.map(asyncio.run, [work(name) for name in range(4)])):
+        ended: list[list[Run[Any]]] = [one.result() for one in [pool.submit(asyncio.run, work(n)) for n in range(4)]]
+        for name, runs in enumerate(ended):
             assert [run.state.log for run in runs] == [logged(f"{name}-{n}") for n in range(6)]
 
 

@@ -152,15 +152,15 @@ def orders(folder: Path) -> Counter[str]:
 def test_three_processes_serve_one_store_one_dies_and_every_approval_has_one_winner(tmp_path: Path) -> None:
     with serving(tmp_path) as (url, _), ThreadPoolExecutor(12) as pool:
         first = ask(url, "/pid").json()
-        started = list(pool.map(lambda n: ask(url, f"/refunds/o{n}", post=True), range(RUNS)))
+        started = [one.result() for one in [pool.submit(ask, url, f"/refunds/o{n}", post=True) for n in range(RUNS)]]
         assert [one.status_code for one in started] == [200] * RUNS
         run_ids = [one.json()["run_id"] for one in started]
         waiting = [until(url, run_id, "waiting")["approvals"][0] for run_id in run_ids]
 
         os.kill(first, signal.SIGKILL)
         said = [(approval, f"p{person}") for approval in waiting for person in range(PEOPLE)]
-        heard = list(pool.map(lambda one: answered(url, *one), said))
-        ended = list(pool.map(lambda run_id: until(url, run_id, "done", "failed")["status"], run_ids))
+        heard = [one.result() for one in [pool.submit(answered, url, *one) for one in said]]
+        ended = [until(url, run_id, "done", "failed")["status"] for run_id in run_ids]
 
     assert ended == ["done"] * RUNS
     assert {code for _, code in heard} <= {"", "already_decided"}
