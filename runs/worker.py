@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from langgraph.runtime import RunControl
 
-from ..core.errors import CorruptState, GraphChanged, UnknownRun
+from ..core.errors import CorruptState, GraphChanged, StoreError, UnknownRun
 from .advance import Outcome, advance
 from .engine import Engine
 from .fitting import migrate_all
@@ -137,7 +137,7 @@ class Worker:
         """Begin to work on queued runs that nobody works on."""
         await self._let_go()
         graphs = self._engine.registry.names
-        if not graphs:
+        if not graphs or await self._store.flaws():  # an effect that is not found would be made again
             return
         self._look_again()
         among, without = None if self._serve else set(self._mine), self._stuck
@@ -152,7 +152,7 @@ class Worker:
     def _look_again(self) -> None:
         """Try what could not go on once more where graphs were added, and migrate what waits for a person."""
         generation = self._engine.registry.generation
-        if generation == self._generation:
+        if generation == self._generation or self._migrating is not None:
             return
         self._generation = generation
         self._stuck.clear()
@@ -161,10 +161,14 @@ class Worker:
 
     async def _migrate(self) -> None:
         """Bring runs at rest to the version of their graph for which there is a way, so that they ask anew."""
-        for target in list(self._engine.registry):
-            for step in target.migrations:
-                await migrate_all(self._engine, target.name, step.version, self._stuck)
-        self._migrating = None
+        try:
+            for target in list(self._engine.registry):
+                for step in target.migrations:
+                    await migrate_all(self._engine, target.name, step.version, self._stuck)
+        except StoreError:  # each run is tried again at its next answer or resume
+            log.warning("could not migrate the runs in %s", self._store.name, exc_info=True)
+        finally:
+            self._migrating = None
 
     async def _work(self, run_id: str, claimed: RunRow | None) -> Outcome:
         room = self._room
