@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from ..core.context import current_node, current_run
@@ -16,6 +15,8 @@ from ..core.tape import Codec, Heard, Tape, came_of, listening, replayed_whole, 
 from .base import Behaviour, Capabilities, Completion, ReasoningDelta, StreamEvent, TextDelta, TokenLogprob
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from .backend import Backend, Call
 
 
@@ -165,10 +166,14 @@ def spec_on_tape(tape: Tape, spec: str) -> str:
 
 @lru_cache(maxsize=256)
 def _adapter(output: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # naming a model loads no pydantic
+
     return TypeAdapter(output)
 
 
 def _schema(output: Any) -> dict[str, Any]:
+    from pydantic import PydanticSchemaGenerationError
+
     try:
         return _adapter(output).json_schema()
     except PydanticSchemaGenerationError:
