@@ -262,7 +262,12 @@ def waiting_and_failed(collegium: Command) -> list[str]:
         ("graph = Graph(", "graph = Graph(", ["goes_on", "goes_on"], ""),
         ('    note: str = ""\n', '    note: str = ""\n    more: int = 0\n', ["goes_on", "goes_on"], ""),
         ('"settle"', '"transfer"', ["stranded", "goes_on"], "node 'settle' is gone"),
-        ('note: str = ""', "note: str | None = None", ["stranded", "stranded"], "field 'note' was str and is str | None"),
+        (
+            'note: str = ""',
+            "note: str | None = None",
+            ["stranded", "stranded"],
+            "field 'note' was str and is str | None",
+        ),
     ],
 )
 def test_check_against_a_store_tells_which_runs_a_change_would_strand(
