@@ -14,6 +14,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -151,7 +152,9 @@ async def constrained(llm: Model, topic: str, schema: type[BaseModel], tally: Ta
 async def unconstrained(llm: Model, topic: str, schema: type[BaseModel], tally: Tally) -> None:
     """The first answer to a prompt that holds the schema."""
     wire = schema_of(schema)
-    text = f"{prompt(topic).content}\n\nAnswer with nothing but JSON that fits this JSON Schema:\n{json.dumps(wire.wire)}"
+    text = (
+        f"{prompt(topic).content}\n\nAnswer with nothing but JSON that fits this JSON Schema:\n{json.dumps(wire.wire)}"
+    )
     tally.plain_asked += 1
     try:
         done = await llm.complete([user(text)], params=Params(temperature=0.0, seed=7, max_tokens=700))
@@ -161,10 +164,10 @@ async def unconstrained(llm: Model, topic: str, schema: type[BaseModel], tally: 
     tally.plain_valid += done.finish_reason != "length"
 
 
-async def measure(spec: str, prompts: int, without: int, parallel: int) -> dict[str, Tally]:
-    """Every schema with every prompt, both ways."""
+async def measure(spec: str, schemas: Sequence[str], prompts: int, without: int, parallel: int) -> dict[str, Tally]:
+    """Each of these schemas with every prompt, both ways."""
     llm, free = shared_model(spec), asyncio.Semaphore(parallel)
-    tallies = {name: Tally() for name in SCHEMAS}
+    tallies = {name: Tally() for name in schemas}
 
     async def one(topic: str, name: str) -> None:
         async with free:
@@ -174,7 +177,7 @@ async def measure(spec: str, prompts: int, without: int, parallel: int) -> dict[
 
     try:
         await llm.capabilities()
-        for name in SCHEMAS:
+        for name in schemas:
             await asyncio.gather(*(one(topic, name) for topic in TOPICS[:prompts]))
             print(line(name, tallies[name]), flush=True)
     finally:
@@ -195,12 +198,15 @@ def main() -> None:
     """Measure and print; the exit status is 1 when an answer is not valid."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--schema", action="append", choices=list(SCHEMAS), help="only this one; may be repeated")
     parser.add_argument("--prompts", type=int, default=len(TOPICS))
     parser.add_argument("--without", type=int, default=len(TOPICS), help="prompts also asked without the constraint")
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    tallies = asyncio.run(measure(options.model, options.prompts, options.without, options.parallel))
+    tallies = asyncio.run(
+        measure(options.model, options.schema or list(SCHEMAS), options.prompts, options.without, options.parallel)
+    )
     if options.json:
         found: dict[str, Any] = {name: asdict(tally) for name, tally in tallies.items()}
         options.json.write_text(json.dumps(found, indent=2))

@@ -11,6 +11,8 @@ from .failures import Transient
 from .limits import LIMITS
 
 T = TypeVar("T")
+_LEAST_S = 0.1
+"""Time that a try needs to be worth it: with less the request would not even reach its server."""
 Retrying = Callable[[Transient, float], None]
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -61,7 +63,7 @@ async def _again(
         return own if asked is None else asked + min(own, 0.25)
 
     def too_late(state: RetryCallState) -> bool:
-        return (state.upcoming_sleep or 0.0) >= time_left()
+        return (state.upcoming_sleep or 0.0) + _LEAST_S >= time_left()
 
     def tell(state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome else None
