@@ -40,7 +40,7 @@ def model(
     """The model that a spec names; no connection is made before it is used.
 
     Args:
-        spec: `provider:model[@url]`, several of them with `|` between (a `Fallback`), a Model (returned as it is),
+        spec: `provider:model[@url]`, several of them with `|` between (a `Fallback`), a Model,
             or None: then each call uses the model of the run it belongs to, else `COLLEGIUM_MODEL`, else `embedded`.
         client: An `openai.AsyncOpenAI` (or Azure) to send requests through.
         capabilities: What the model can do, in place of the declared or measured.
@@ -52,7 +52,7 @@ def model(
     if spec is None:
         return RunModel()
     if not isinstance(spec, str):
-        return spec
+        return spec if isinstance(spec, Backend) else HandedModel(spec)
     if "|" in spec:
         parts = [part.strip() for part in spec.split("|")]
         return Fallback([model(part, client=client, capabilities=capabilities, limits=limits) for part in parts])
@@ -128,6 +128,25 @@ class NamedModel(_Handle):
         if self._made is None:
             self._made = _make(self._parsed, self._client, self._capabilities, self._limits or LIMITS)
         return self._made
+
+
+class HandedModel(_Handle):
+    """A model of a user's own class, behind the doors that every model has."""
+
+    def __init__(self, given: Model) -> None:
+        self._given = given
+
+    @property
+    def spec(self) -> str:
+        """What names it."""
+        return self._given.spec
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._given.aclose()
+
+    def _model(self) -> Model:
+        return self._given
 
 
 class RunModel(_Handle):
