@@ -297,6 +297,20 @@ def prune(
 
 
 @app.command()
+def doctor(
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write every whole record as JSON lines.")
+    ] = None,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Tell what of a store is damaged, from a copy; the file stays as it is."""
+    from .doctor import doctor
+
+    return doctor(export, db=db, as_json=as_json)
+
+
+@app.command()
 def inbox(db: Database = None, as_json: Json = False) -> int:
     """List what waits for a person, whole."""
     from .answering import inbox

@@ -64,7 +64,7 @@ def damaged(copies: int, seed: int, kind: str | None = None) -> Iterator[Verdict
 
 def _chosen(random: Random, name: str | None) -> Kind:
     kinds = {kind: weight for kind, weight in WEIGHTS.items() if name in (None, kind.__name__)}
-    return random.choices(list(kinds), list(kinds.values()))[0]
+    return random.choices(list(kinds), [1] if name else list(kinds.values()))[0]
 
 
 def _one(folder: Path, sources: Sources, kind: Kind, copy: int, random: Random) -> Verdict:

@@ -121,7 +121,7 @@ def flipped_log(path: Path, sources: Sources, random: Random) -> None:
 
 
 def cut_log(path: Path, sources: Sources, random: Random) -> None:
-    """The end of the log is gone."""
+    """The end of the log is gone. Such a log is that of an earlier kill, bit for bit, so it is no part of the mix."""
     wal = sources.killed.wal
     _put(path, sources.killed.db, wal[: random.randrange(1, len(wal))])
 
@@ -171,7 +171,7 @@ WEIGHTS: dict[Kind, int] = {
     foreign_log: 2,
     foreign_log_beside_closed: 2,
     flipped_log: 5,
-    cut_log: 2,
+    cut_log: 0,
     empty_file: 1,
     other_kind: 1,
     newer_schema: 1,

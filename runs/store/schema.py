@@ -22,6 +22,9 @@ APPLICATION_ID = 0x434F4C47
 
 _MAGIC = b"SQLite format 3\0"
 
+_FILLED = 1 << 36
+"""No file is filled up to more: a damaged header may name any size."""
+
 _BUILT_S = 60
 """No store takes so long to be built; it takes some 20 ms."""
 
@@ -122,6 +125,15 @@ def refuse_foreign(path: Path) -> None:
     wal = path.with_name(f"{path.name}-wal")
     if size < _pages_size(header) and not (wal.exists() and wal.stat().st_size):
         raise StoreUnavailable(str(path), "the file is cut short. Restore a copy of it.")
+
+
+def fill_up(path: Path) -> None:
+    """Give a store file that was cut short its length again, with empty pages."""
+    with path.open("r+b") as file:
+        header = file.read(100)
+        size = _pages_size(header)
+        if header.startswith(_MAGIC) and os.fstat(file.fileno()).st_size < size < _FILLED:
+            file.truncate(size)
 
 
 def _pages_size(header: bytes) -> int:

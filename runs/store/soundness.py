@@ -32,7 +32,7 @@ def flaws(conn: sqlite3.Connection) -> tuple[str, ...]:
     found: list[str] = []
     for table in TABLES:
         found += [f"{table}: {line}" for line in _checked(conn, table)]
-    return tuple(found or _miscounted(conn))
+    return tuple(found or miscounted(conn))
 
 
 def _checked(conn: sqlite3.Connection, table: str) -> list[str]:
@@ -47,7 +47,7 @@ def _checked(conn: sqlite3.Connection, table: str) -> list[str]:
     return [" ".join(line.split()) for line in lines if line != "ok"]
 
 
-def _miscounted(conn: sqlite3.Connection) -> Iterator[str]:
+def miscounted(conn: sqlite3.Connection) -> Iterator[str]:
     """Rows that are gone from a tree and from its indexes alike. No run is ever deleted from a file."""
     try:
         stored, newest, begun, linked, links = conn.execute(_COUNTED).fetchone()
