@@ -189,7 +189,8 @@ def line(name: str, tally: Tally) -> str:
     """One row of the table."""
     why = ", ".join(f"{count} {code}" for code, count in tally.failures.items())
     return (
-        f"{name:8} {tally.valid:3}/{tally.asked} valid  {tally.cut:3} cut  {tally.plain_valid:3}/{tally.plain_asked} without"
+        f"{name:8} {tally.valid:3}/{tally.asked} valid  {tally.cut:3} cut"
+        f"  {tally.plain_valid:3}/{tally.plain_asked} without"
         f"  {tally.model_calls:4} calls  {tally.seconds / max(1, tally.asked):5.1f} s each  {why}"
     )
 
