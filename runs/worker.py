@@ -110,7 +110,8 @@ class Worker:
             return
         task = asyncio.create_task(self._work(run_id, claimed), name=f"collegium-{run_id}")
         self._tasks[run_id] = task
-        task.add_done_callback(lambda done: self._done(run_id, done))
+        generation = self._engine.registry.generation
+        task.add_done_callback(lambda done: self._done(run_id, done, generation))
 
     async def stop(self, run_id: str) -> None:
         """Stop moving a run."""
@@ -198,13 +199,16 @@ class Worker:
             for run_id in gone:
                 self._engine.forget(run_id)
 
-    def _done(self, run_id: str, task: asyncio.Task[Outcome]) -> None:
+    def _done(self, run_id: str, task: asyncio.Task[Outcome], generation: int) -> None:
         self._tasks.pop(run_id, None)
         self._controls.pop(run_id, None)
         if task.cancelled() or (error := task.exception()) is None:
             return
         log.debug("run %s could not be advanced: %s", run_id, error)
-        if isinstance(error, (CorruptState, GraphChanged)):
+        if isinstance(error, CorruptState) or (
+            # A graph that was added meanwhile may be the one that the run needs.
+            isinstance(error, GraphChanged) and generation == self._engine.registry.generation
+        ):
             self._stuck.add(run_id)
         if isinstance(error, GraphChanged):
             return  # it was never held

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -100,7 +101,7 @@ async def moved(url: str) -> int:
     """How many runs wait in version 2."""
 
     def read() -> int:
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
             return conn.execute("SELECT count(*) FROM run WHERE version='2' AND status='waiting'").fetchone()[0]
 
     return await asyncio.to_thread(read)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -188,13 +189,13 @@ async def finish(runner: Runner, run: Run[Any]) -> Run[Any]:
 
 def records(url: str) -> list[Any]:
     """All that the store holds, but for the workers."""
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         tables = ("run", "approval", "effect", "event", "checkpoint", "blob", "pending_write", "piece")
         return [conn.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
 
 
 def row_of(url: str, run_id: str) -> dict[str, Any]:
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         conn.row_factory = sqlite3.Row
         return dict(conn.execute("SELECT * FROM run WHERE run_id=?", (run_id,)).fetchone())
 
@@ -372,7 +373,7 @@ def reseal(url: str, run_id: str, **columns: str | None) -> None:
     from collegium.runs.store.codec import checksum
     from collegium.runs.store.tables import RUN
 
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         conn.create_function("checksum", -1, checksum, deterministic=True)
         sets = ", ".join(f"{name}=?" for name in columns)
         conn.execute(f"UPDATE run SET {sets} WHERE run_id=?", (*columns.values(), run_id))
@@ -386,7 +387,7 @@ async def test_a_page_of_refused_runs_does_not_keep_others_from_their_turn(url: 
     world = World("failed")
     async with Runner(url, graphs=[order(world)], serve=False) as runner:
         failed = [await (await runner.start("order", {"item": "cups"})).wait(timeout_s=30) for _ in range(60)]
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         (last,) = conn.execute("SELECT max(epoch) FROM run").fetchone()
     for run in failed:
         reseal(url, run.run_id, status="queued", finished_at=None)
@@ -400,7 +401,7 @@ async def test_a_page_of_refused_runs_does_not_keep_others_from_their_turn(url: 
         assert done.status == "done"
         waiting = await runner.runs(status="queued", limit=100)
     assert {run.run_id for run in waiting} == {run.run_id for run in failed}
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         assert conn.execute("SELECT max(epoch) FROM run WHERE graph='order'").fetchone() == (last,)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
@@ -103,7 +104,7 @@ async def answered(runner: Runner, run: Run[Any]) -> Run[Any]:
 
 
 def everything(url: str) -> list[Any]:
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         tables = ("run", "approval", "effect", "event", "checkpoint", "blob", "pending_write", "piece")
         return [conn.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
 
@@ -228,14 +229,14 @@ async def test_a_run_that_has_not_begun_gets_another_input(url: str) -> None:
 
 async def test_earlier_steps_stay_as_they_were_in_the_history_of_the_old_version(url: str) -> None:
     run = await waiting(url, old())
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         before = conn.execute("SELECT * FROM checkpoint ORDER BY checkpoint_id").fetchall()
         blobs = set(conn.execute("SELECT * FROM blob").fetchall())
     graph = asking(New, nothing, version="2").add_migration("1", names_of)
     async with Runner(url, graphs=[graph], serve=False) as runner:
         await runner.resume(run.run_id)
         await runner.wait(run.run_id, timeout_s=30)
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         after = conn.execute("SELECT * FROM checkpoint ORDER BY checkpoint_id").fetchall()
         assert after[: len(before) - 1] == before[:-1]
         assert [row[2] for row in after[: len(before)]] == [row[2] for row in before]

@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ async def waiting(url: str, name: str = "Ada") -> Run[Any]:
 
 
 def state_of(url: str, run_id: str) -> tuple[str, str]:
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as conn:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
         return conn.execute("SELECT version, status FROM run WHERE run_id=?", (run_id,)).fetchone()
 
 

@@ -126,7 +126,7 @@ def test_cancelling_fences_the_worker_and_withdraws_the_questions(
     run = runs.get(conn, "run-0")
     assert (run.status, run.error, run.finished_at) == ("cancelled", "stop", NOW)
     assert approvals.inbox(conn) == []
-    with pytest.raises(AlreadyDecided, match="cancelled"):
+    with pytest.raises(AlreadyDecided, match="withdrawn by its run"):
         approvals.decide(conn, "ap-0", {"decision": "approve"}, by="ada", now=NOW)
     with pytest.raises(Fenced):
         runs.check_fence(conn, "run-0", epoch)
