@@ -163,6 +163,10 @@ def run(
     timeout_s: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="How long it may be at work.")
     ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option("--budget", metavar="MEASURE=LIMIT", help="tokens, usd, seconds, model_calls … Repeatable."),
+    ] = None,
     model: Model = None,
     yes: Yes = False,
     by: By = None,
@@ -176,10 +180,11 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Run a graph live, and ask you what it must ask."""
-    from .running import Admission, RunOptions, Tape, run
+    from .running import Admission, RunOptions, run
+    from .taping import Tape
 
     given = RunOptions(model=model, yes=yes, by=by, db=db, as_json=as_json)
-    admission = Admission(thread, on_busy, tags or [], metadata or [], timeout_s)
+    admission = Admission(thread, on_busy, tags or [], metadata or [], timeout_s, budget or [])
     return run(target, text, settings or [], file, admission, given, Tape(record, replay))
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
 from ..core.errors import InvalidInput, nearest
+
+if TYPE_CHECKING:
+    from ..runs import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,31 @@ def metadata_of(settings: Sequence[str]) -> dict[str, Any]:
         if "=" not in setting:
             raise InvalidInput("--meta", f"{setting!r} is not KEY=VALUE.")
     return {name: read_value(value) for name, value in map(setting_of, settings)}
+
+
+def budget_of(limits: Sequence[str]) -> Budget | None:
+    """What `--budget MEASURE=LIMIT` gives; None without one.
+
+    Raises:
+        InvalidInput: The measure is unknown, or the limit is no number of its kind.
+    """
+    if not limits:
+        return None
+    from ..runs import Budget
+
+    known = [field.name for field in fields(Budget)]
+    found: dict[str, Any] = {}
+    for limit in limits:
+        name, _, amount = limit.partition("=")
+        if name not in known:
+            raise InvalidInput("--budget", f"there is no measure {name!r}. {nearest(name, known)}")
+        whole = name not in ("usd", "seconds")
+        try:
+            found[name] = int(amount) if whole else float(amount)
+        except ValueError as error:
+            kind = "a whole number" if whole else "a number"
+            raise InvalidInput("--budget", f"{name} needs {kind}, not {amount!r}.") from error
+    return Budget(**found)
 
 
 def read_value(text: str) -> Any:

@@ -13,7 +13,7 @@ from ..core.errors import ApprovalError, InvalidDecision, InvalidInput, UnknownR
 from .asking import Asker
 from .failures import DONE, FAILED, WAITING, complain
 from .forking import changes
-from .inputs import gather_input, input_fields, metadata_of
+from .inputs import budget_of, gather_input, input_fields, metadata_of
 from .live import LineView, SilentView, TreeView, View
 from .opening import graph_of_run, open_runner, person, store_url
 from .shapes import run_json
@@ -56,12 +56,14 @@ class Admission:
     tags: Sequence[str]
     metadata: Sequence[str]
     timeout_s: float | None
+    budget: Sequence[str]
 
     def arguments(self) -> dict[str, Any]:
         """What `Runner.start` takes.
 
         Raises:
-            InvalidInput: A value of the metadata is not KEY=VALUE, or the word for a busy thread is unknown.
+            InvalidInput: A value of the metadata is not KEY=VALUE, a limit is none, or the word for a busy thread is
+                unknown.
         """
         from ..runs.admission import checked_on_busy
 
@@ -71,6 +73,7 @@ class Admission:
             "tags": self.tags,
             "metadata": metadata_of(self.metadata),
             "timeout_s": self.timeout_s,
+            "budget": budget_of(self.budget),
         }
 
 
