@@ -33,8 +33,6 @@ async def pay(ledger: str, name: str) -> str:
         ledger: Where it is noted.
         name: Whose it is.
     """
-    with Path(ledger).open("a", encoding="utf-8") as file:
-        file.write(f"{name}\n")
     return f"paid {name}"
 
 
@@ -69,6 +67,14 @@ def change(path: Path, statement: str, *values: object) -> None:
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute(statement, values)
         connection.commit()
+
+
+def copy_of(path: Path, copy: Path) -> None:
+    copy.write_bytes(path.read_bytes())
+
+
+def log_of(path: Path) -> bytes:
+    return path.with_name(f"{path.name}-wal").read_bytes()
 
 
 def opened(path: Path) -> Runner:
@@ -173,7 +179,7 @@ async def test_the_log_of_another_store_is_refused(path: Path, ids: list[str]) -
     other = path.with_name("other.db")
     store = Store(str(other))
     await store.open()
-    path.with_name(f"{path.name}-wal").write_bytes(other.with_name("other.db-wal").read_bytes())
+    path.with_name(f"{path.name}-wal").write_bytes(log_of(other))
     await store.close()
 
     with pytest.raises(CorruptState, match="another store|is damaged"):
@@ -186,8 +192,8 @@ async def test_a_log_that_is_damaged_before_its_end_is_refused(path: Path, tmp_p
     async with Runner(f"sqlite:///{path}", graphs=[build()]) as runner:
         for number in range(3):
             await (await runner.start("Bill", {"name": f"n{number}", "ledger": ""})).wait(timeout_s=30)
-        copy.write_bytes(path.read_bytes())
-        wal = bytearray(path.with_name(f"{path.name}-wal").read_bytes())
+        copy_of(path, copy)
+        wal = bytearray(log_of(path))
     wal[32 + 24 + 4120 * 5 + 100] ^= 1
     copy.with_name("runs.db-wal").write_bytes(wal)
 
@@ -198,7 +204,7 @@ async def test_a_log_that_is_damaged_before_its_end_is_refused(path: Path, tmp_p
 async def test_a_store_whose_log_is_missing_says_so(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     async with Runner(f"sqlite:///{path}", graphs=[build()]):
-        copy.write_bytes(path.read_bytes())
+        copy_of(path, copy)
 
     async with opened(copy) as runner:
         assert ["the log is missing" in line for line in (await runner.runs()).damaged] == [True]
