@@ -23,6 +23,7 @@ from .compatible.limits import Limits
 from .counting import estimate_prompt, estimate_tokens
 from .embeddings import ServerEmbedder, embedder
 from .fallback import Fallback
+from .langchain import as_langchain, from_langchain
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
 from .resolving import close_shared, limit_server, model, shared_model
@@ -54,11 +55,13 @@ __all__ = [
     "ToolCallDelta",
     "ToolChoice",
     "Weights",
+    "as_langchain",
     "catalogue",
     "close_shared",
     "embedder",
     "estimate_prompt",
     "estimate_tokens",
+    "from_langchain",
     "installed",
     "limit_server",
     "list_servers",
