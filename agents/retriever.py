@@ -48,7 +48,7 @@ class Retriever(Agent):
         if (tape := tape_in_use()) is None:
             found = await search()
         else:
-            found = await through(tape, "search", {"query": text, "k": self.k}, search, PASSAGES)
+            found = await through(tape, "search", {"query": text, "k": self.k}, search, PASSAGES, cleaned=True)
         if run := current_run.get():
             told = {"text": f"{len(found)} passages for {text!r:.80}", "done": 1, "total": 1}
             run.emit("progress", told, node=current_node.get())

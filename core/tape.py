@@ -47,6 +47,10 @@ class Tape(Protocol):
         """Note what came of a request."""
         ...
 
+    def clean(self, value: Any) -> Any:
+        """JSON types without secrets, as they are written."""
+        ...
+
     def fact(self, kind: str, name: str) -> Any:
         """What was noted under a name, any number of times; None where nothing was."""
         ...
@@ -160,6 +164,8 @@ async def through(
     make: Callable[[], Awaitable[ValueT]],
     codec: Codec[ValueT] = PLAIN,
     tell_again: Callable[[Heard], None] | None = None,
+    *,
+    cleaned: bool = False,
 ) -> ValueT:
     """What `make` gives, noted; or what was noted, without `make`.
 
@@ -170,6 +176,8 @@ async def through(
         make: Asks the outside.
         codec: Of what it gives. An error of our tree is noted as well.
         tell_again: Tells the run what models told it during the recording.
+        cleaned: Give a recording run, too, the value without secrets: what is read and computed with, such as
+            passages, must be the same in the replay.
 
     Raises:
         CassetteMismatch: The recording holds another request here, or none.
@@ -179,7 +187,7 @@ async def through(
     with noting(tape, kind, request) as came:
         value = await make()
         came["answer"] = codec.write(value)
-    return value
+    return codec.read(tape.clean(came["answer"])) if cleaned else value
 
 
 def through_now(

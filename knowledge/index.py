@@ -167,7 +167,7 @@ class Index:
 
         if (tape := tape_in_use()) is None:
             return await search()
-        return await through(tape, "search", {"query": query, "k": k}, search, PASSAGES)
+        return await through(tape, "search", {"query": query, "k": k}, search, PASSAGES, cleaned=True)
 
     async def close(self) -> None:
         """Let go of what a search holds in memory; the index can be used again."""

@@ -83,7 +83,7 @@ class Cassette:
             return
         if self._mismatch is not None and error is not self._mismatch:
             raise self._mismatch from error
-        if error is None:
+        if error is None and not self._dropped:
             self.check_end()
 
     @property
@@ -114,7 +114,7 @@ class Cassette:
             raise CassetteError(str(self.path), f"it cannot be written: {error.strerror or error}.") from error
 
     def drop(self) -> None:
-        """Write nothing at the end: what was recorded is not whole."""
+        """Write nothing at the end, and let things be left over: the run was not whole."""
         self._dropped = True
 
     def check_end(self) -> None:
@@ -169,6 +169,10 @@ class Cassette:
         entry = Entry(kind, place(), self._scrubber.json(request), self._scrubber.json(came))
         with self._lock:
             self._recording.entries.append(entry)
+
+    def clean(self, value: Any) -> Any:
+        """JSON types without secrets, as they are written."""
+        return self._scrubber.json(value)
 
     def fact(self, kind: str, name: str) -> Any:
         """What was noted under a name; None where nothing was."""

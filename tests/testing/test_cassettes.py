@@ -429,6 +429,10 @@ async def test_events_that_a_node_emits_are_in_the_replay(tmp_path: Path) -> Non
 # -- the file -----------------------------------------------------------------------------------------
 
 
+def names_in(folder: Path) -> list[str]:
+    return [item.name for item in folder.iterdir()]
+
+
 async def test_a_recording_that_is_given_up_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "words.json"
     await recorded_run(path, graph_of(), {"words": ["rye"]}, FunctionModel(upper))
@@ -439,7 +443,7 @@ async def test_a_recording_that_is_given_up_leaves_the_file_as_it_was(tmp_path: 
         raise KeyboardInterrupt
 
     assert path.read_bytes() == before
-    assert [item.name for item in tmp_path.iterdir()] == ["words.json"]
+    assert names_in(tmp_path) == ["words.json"]
 
 
 async def test_two_recordings_of_one_run_differ_only_in_ids_times_and_the_order_of_events(tmp_path: Path) -> None:
