@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ormsgpack
 
@@ -173,10 +173,8 @@ def _value(stored: tuple[str, bytes]) -> Any:
 
 def _extension(code: int, content: bytes) -> Any:
     """The data of a value of a user's class; the class itself is not loaded."""
-    parts: Any = ormsgpack.unpackb(content, ext_hook=_extension, option=ormsgpack.OPT_NON_STR_KEYS)
-    if isinstance(parts, list | tuple) and len(parts) > 2:  # pyright: ignore[reportUnknownArgumentType]  # any data
-        return parts[2]  # pyright: ignore[reportUnknownVariableType]  # module, name, data
-    return parts
+    parts = cast("list[Any]", ormsgpack.unpackb(content, ext_hook=_extension, option=ormsgpack.OPT_NON_STR_KEYS))
+    return parts[2] if type(parts) is list and len(parts) > 2 else parts  # module, name, data
 
 
 def _plain(row: Any) -> Line:
