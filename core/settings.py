@@ -34,6 +34,12 @@ def project_home(start: Path | None = None) -> Path:
     return here / ".collegium"
 
 
+def response_cache() -> Path | None:
+    """Where answers of models are kept while one develops: `COLLEGIUM_RESPONSE_CACHE`; None for nowhere."""
+    given = os.environ.get("COLLEGIUM_RESPONSE_CACHE")
+    return Path(given) if given else None
+
+
 def cache_home() -> Path:
     """Where model weights lie: `COLLEGIUM_CACHE`, else `collegium` in the user's cache folder (XDG)."""
     if given := os.environ.get("COLLEGIUM_CACHE"):

@@ -203,7 +203,7 @@ def tell(kind: str, data: Mapping[str, Any]) -> None:
             hear({"kind": kind, "data": dict(data)})
 
 
-def report(spec: str, completion: Completion[Any], duration_s: float) -> None:
+def report(spec: str, completion: Completion[Any], duration_s: float, *, cached: bool = False) -> None:
     """Count one model call on the present run and tell its watchers."""
     run = current_run.get()
     if run is None:
@@ -218,6 +218,7 @@ def report(spec: str, completion: Completion[Any], duration_s: float) -> None:
             "output_tokens": usage.output_tokens,
             "usd": usage.usd,
             "duration_s": duration_s,
+            **({"cached": True} if cached else {}),
         },
     )
     run.spend(usage, completion.model or spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.context import current_run
 from ..core.errors import BackendUnavailable, InvalidInput, UnknownModel, nearest
-from ..core.settings import model_spec
+from ..core.settings import model_spec, response_cache
 from ..core.tape import tape_in_use
 from .backend import Backend, Call, answer_of, events_of
 from .base import Capabilities, Completion, Model, StreamEvent
@@ -23,6 +24,7 @@ from .taping import capabilities_on_tape, spec_on_tape
 if TYPE_CHECKING:
     import openai
 
+    from .caching import ResponseCache
     from .compatible.backend import CompatibleModel
     from .compatible.transport import Transport
 
@@ -36,6 +38,7 @@ def model(
     client: openai.AsyncOpenAI | None = None,
     capabilities: Capabilities | None = None,
     limits: Limits | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Model:
     """The model that a spec names; no connection is made before it is used.
 
@@ -45,6 +48,8 @@ def model(
         client: An `openai.AsyncOpenAI` (or Azure) to send requests through.
         capabilities: What the model can do, in place of the declared or measured.
         limits: How often a request is tried, how long is waited, how much of an answer is believed.
+        cache: A folder in which answers are kept while one develops, so that an identical request is not sent twice;
+            by default `COLLEGIUM_RESPONSE_CACHE`, else none.
 
     Raises:
         UnknownModel: The spec cannot be read, or can only be handed over as an object.
@@ -55,10 +60,12 @@ def model(
         return spec if isinstance(spec, Backend) else HandedModel(spec)
     if "|" in spec:
         parts = [part.strip() for part in spec.split("|")]
-        return Fallback([model(part, client=client, capabilities=capabilities, limits=limits) for part in parts])
+        return Fallback(
+            [model(part, client=client, capabilities=capabilities, limits=limits, cache=cache) for part in parts]
+        )
     parsed = parse_spec(spec)
     _refuse_scripted(parsed)
-    return NamedModel(parsed, client=client, capabilities=capabilities, limits=limits)
+    return NamedModel(parsed, client=client, capabilities=capabilities, limits=limits, cache=cache)
 
 
 class _Handle(Backend):
@@ -97,8 +104,10 @@ class NamedModel(_Handle):
         client: openai.AsyncOpenAI | None = None,
         capabilities: Capabilities | None = None,
         limits: Limits | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
         self._parsed, self._client, self._capabilities, self._limits = spec, client, capabilities, limits
+        self._cache = cache
         self._made: CompatibleModel | None = None
 
     @property
@@ -110,6 +119,26 @@ class NamedModel(_Handle):
     def place(self) -> str:
         """Where the model is: its server's address, or the file of its weights."""
         return self._model().place
+
+    async def answer(self, call: Call) -> Completion[Any]:
+        """One whole answer; a kept one where a cache has it."""
+        if (cache := self._responses()) is None:
+            return await answer_of(self._model(), call)
+        return await cache.answer(self.spec, call, lambda: answer_of(self._model(), call))
+
+    def answer_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """The answer as it comes; a kept one as one piece."""
+        if (cache := self._responses()) is None:
+            return super().answer_stream(call)
+        return cache.stream(self.spec, call, lambda: events_of(self._model(), call))
+
+    def _responses(self) -> ResponseCache | None:
+        folder = self._cache or response_cache()
+        if folder is None:
+            return None
+        from .caching import ResponseCache
+
+        return ResponseCache(folder)
 
     async def probe(self) -> Capabilities:
         """Measure afresh what the model can do, and remember it.
