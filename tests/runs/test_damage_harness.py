@@ -1,7 +1,6 @@
 """The short form of `benchmarks.damage`: damaged copies of a store against a truth kept outside."""
 
 import pytest
-
 from benchmarks.damage.__main__ import damaged, nearly_whole, passed
 
 COPIES = 100
