@@ -111,6 +111,8 @@ def _belongs(seen: Seen, mark: Mark) -> bool:
 def _check_frames(connection: sqlite3.Connection, path: Path, seen: Seen) -> None:
     _, recovered, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     beyond = [number for number in seen.commits if number > recovered]
+    if recovered < 0:  # another process copies it back just now, and has read it
+        return
     if not beyond or _salts(path) != seen.salts:  # begun anew by another process meanwhile
         return
     # A process that is killed while it writes leaves at most its last frame half written, in an older one's place.
