@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -105,21 +106,24 @@ class CollegiumChat(BaseChatModel):
 
 def _asked(stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
     """What our own door is told for LangChain's keywords; a setting that we do not know goes to the server."""
-    tools = cast("list[ToolSpec]", [_spec(tool) for tool in given.pop("tools", None) or ()])
+    given = {name: value for name, value in given.items() if value is not None}
+    tools = [_spec(tool) for tool in given.pop("tools", ())]
     choice = given.pop("tool_choice", None)
     if isinstance(choice, dict):
         choice = cast("dict[str, Any]", choice).get("function", {}).get("name")
     for word in ("ls_structured_output_format", "strict", "parallel_tool_calls", "response_format"):
         given.pop(word, None)
-    known = {name: given.pop(name) for name in list(given) if name in Params.__slots__ and given[name] is not None}
-    params = Params(**{**known, "stop": tuple(stop or ()), "extra": given})
+    known: dict[str, Any] = {
+        name: given.pop(name) for name in list(given) if name in Params.__slots__ and given[name] is not None
+    }
+    params = replace(Params(**known), stop=tuple(stop or ()), extra=given)
     if not tools:
         return {"params": params}
     return {"params": params, "tools": tools, "tool_choice": _CHOICES.get(choice, choice) if choice else "auto"}
 
 
 def _spec(tool: dict[str, Any]) -> ToolSpec:
-    empty = {"type": "object", "properties": {}}
+    empty: dict[str, Any] = {"type": "object", "properties": {}}
     return ToolSpec(
         name=tool["name"], description=tool.get("description", ""), parameters=tool.get("parameters") or empty
     )

@@ -125,8 +125,9 @@ def calls_of(message: AIMessage) -> tuple[ToolCall, ...]:
 def usage_of(message: AIMessage) -> Usage:
     """What LangChain counted; zero where the provider told nothing."""
     told: Any = message.usage_metadata or {}
-    cached = (told.get("input_token_details") or {}).get("cache_read") or 0
-    reasoning = (told.get("output_token_details") or {}).get("reasoning") or 0
+    inputs: dict[str, int] = told.get("input_token_details") or {}
+    outputs: dict[str, int] = told.get("output_token_details") or {}
+    cached, reasoning = inputs.get("cache_read") or 0, outputs.get("reasoning") or 0
     return Usage(told.get("input_tokens", 0), told.get("output_tokens", 0), cached, reasoning, model_calls=1)
 
 

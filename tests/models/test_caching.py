@@ -1,6 +1,7 @@
 """Answers kept on disk: an identical request is not sent twice, and costs nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -59,7 +60,7 @@ async def test_the_environment_turns_it_on_and_a_run_shows_it(tmp_path: Path, mo
 
 
 async def test_objects_and_streams_are_kept_and_errors_are_not(tmp_path: Path) -> None:
-    replies = [failure(400, "no"), completion('{"title": "Rye"}'), completion('{"title": "Oats"}')]
+    replies: list[Any] = [failure(400, "no"), completion('{"title": "Rye"}'), completion('{"title": "Oats"}')]
     async with ChatServer(*replies) as server:
         llm = model(f"openai-compatible:m@{server.url}", cache=tmp_path)
         with pytest.raises(BackendRejected):

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from importlib import import_module
 from typing import Any
 
 import pytest
-from langchain.agents import create_agent
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
@@ -30,7 +30,10 @@ from collegium.runs import Budget
 from collegium.testing import FunctionModel, ScriptedModel
 from collegium.tools import calculator
 
-USED = {"input_tokens": 11, "output_tokens": 3, "total_tokens": 14, "input_token_details": {"cache_read": 4}}
+USED: Any = {"input_tokens": 11, "output_tokens": 3, "total_tokens": 14, "input_token_details": {"cache_read": 4}}
+
+
+make_agent: Any = getattr(import_module("langchain.agents"), "create_agent")  # noqa: B009 (its types are only partly known)
 
 
 class Summary(BaseModel):
@@ -61,7 +64,7 @@ class Scripted(BaseChatModel):
     ) -> AsyncIterator[Any]:
         for word in ("one ", "two"):
             yield ChatGenerationChunk(message=AIMessageChunk(content=word))
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=USED))  # type: ignore[arg-type]
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=USED))
 
 
 class WithTools(Scripted):
@@ -72,7 +75,7 @@ class WithTools(Scripted):
 
 
 def calling(name: str, **arguments: Any) -> AIMessage:
-    return AIMessage("", tool_calls=[{"id": "c1", "name": name, "args": arguments}], usage_metadata=USED)  # type: ignore[arg-type]
+    return AIMessage("", tool_calls=[{"id": "c1", "name": name, "args": arguments}], usage_metadata=USED)
 
 
 # -- LangChain's as ours ------------------------------------------------------------------------------
@@ -80,7 +83,7 @@ def calling(name: str, **arguments: Any) -> AIMessage:
 
 async def test_an_answer_has_its_text_its_usage_and_the_model_that_gave_it() -> None:
     told = {"model_name": "fake-1", "finish_reason": "stop"}
-    llm = from_langchain(Scripted(said=[AIMessage("Hello", usage_metadata=USED, response_metadata=told)]))  # type: ignore[arg-type]
+    llm = from_langchain(Scripted(said=[AIMessage("Hello", usage_metadata=USED, response_metadata=told)]))
 
     said = await llm.complete([user("Hi")])
 
@@ -136,7 +139,7 @@ async def test_an_executor_calls_tools_through_it_and_the_run_counts_its_tokens(
         goal: str
         text: str = ""
 
-    chat = WithTools(said=[calling("calculator", expression="6 * 7"), AIMessage("It is 42.", usage_metadata=USED)])  # type: ignore[arg-type]
+    chat = WithTools(said=[calling("calculator", expression="6 * 7"), AIMessage("It is 42.", usage_metadata=USED)])
     graph = Graph(Sum, name="sum")
     graph.add_node("execute", ToolExecutor(None, tools=[calculator], gives="text"), writes="text")
     graph.add_edge(START, "execute")
@@ -203,7 +206,7 @@ async def test_an_agent_of_langchain_calls_tools_through_one_of_our_models() -> 
         return f"rain in {city}"
 
     llm = ScriptedModel([ToolCall("c1", "weather", '{"city": "Turin"}'), "It rains."])
-    agent: Any = create_agent(as_langchain(llm), tools=[weather], system_prompt="Be short.")
+    agent: Any = make_agent(as_langchain(llm), tools=[weather], system_prompt="Be short.")
 
     came = await agent.ainvoke({"messages": [HumanMessage("How is Turin?")]})
 

@@ -4,7 +4,7 @@ import json
 import logging
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def answer(call: ModelCall) -> Any:
     leak = " ".join(word for word in [*SECRETS.values(), LEAKED] if word in call.prompt)
     match call.output.__name__ if call.output else "":
         case "Plan" | "PlanDraft" | "_Plan":
-            step = {"id": "s1", "goal": "opening hours", "agent": "search", "depends_on": []}
+            step: dict[str, Any] = {"id": "s1", "goal": "opening hours", "agent": "search", "depends_on": []}
             return {"goal": "g", "steps": [step, {**step, "id": "s2", "goal": "lending"}]}
         case "Statements":
             return Statements(statements=[Statement(statement="It opens at nine.", quote=QUOTE)])
@@ -92,7 +92,7 @@ async def record(name: str, given: dict[str, Any]) -> Path:
 
 
 @contextmanager
-def sealed() -> Iterator[None]:
+def sealed() -> Generator[None]:
     """Neither a socket nor a process can be opened."""
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -132,13 +132,14 @@ async def test_an_example_replays_alike_without_sockets(name: str, inputs: dict[
 @pytest.mark.parametrize("name", example_names())
 async def test_one_other_word_in_a_prompt_of_an_example_is_shown(name: str, inputs: dict[str, dict[str, Any]]) -> None:
     path = await record(name, inputs[name])
-    recording = json.loads(path.read_text(encoding="utf-8"))
+    recording: Any = json.loads(path.read_text(encoding="utf-8"))
     call = next(entry for entry in recording["entries"] if entry["kind"] == "model")
-    content = call["request"]["messages"][-1]["content"]
-    lines = content["$lines"] if isinstance(content, dict) else [content]
+    content: Any = call["request"]["messages"][-1]["content"]
+    folded = not isinstance(content, str)
+    lines: list[str] = content["$lines"] if folded else [content]
     at = next(index for index, text in enumerate(lines) if " " in text)
     lines[at] = lines[at].replace(" ", " swiftly ", 1)
-    if isinstance(content, str):
+    if not folded:
         call["request"]["messages"][-1]["content"] = lines[0]
     path.write_text(json.dumps(recording), encoding="utf-8")
 
