@@ -358,7 +358,7 @@ class Lease:
         return None
 
     async def _input(self) -> dict[str, Any]:
-        given = self.target.decode(self.row.input)
+        given = self.target.decode(await self.engine.given(self.row))
         last = await last_values(self.engine, self.row, self.target) if self.target.kept_fields() else {}
         return first_input(self.target, given, last)
 

@@ -14,7 +14,7 @@ from ..core.ids import IdSource
 from ..guardrails.policy import Policy
 from .events import LIVE_ONLY, Event, event_of, row_of
 from .registry import Registry
-from .store import RunRow, Store, events, runs
+from .store import RunRow, Store, events, given, runs
 from .store.saver import StoreSaver
 from .target import Target
 from .watch import Watch
@@ -101,6 +101,16 @@ class Engine:
         if self.store.path is None:
             self.remembered.setdefault(event.run_id, []).append(event)
         self.watch.publish(event)
+
+    async def given(self, row: RunRow) -> bytes:
+        """The input that a run was admitted with.
+
+        Raises:
+            CorruptState: A piece of it is missing or damaged.
+        """
+        if given.stored_names(row.input) is None:
+            return row.input
+        return await self.store.read(lambda conn: given.whole(conn, row))
 
     async def last_event(self, run_id: str) -> int:
         """The number of a run's latest event, 0 when it has none."""

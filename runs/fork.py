@@ -164,7 +164,7 @@ async def _drafted(
             "at", f"step {step.path} is where the run's own history begins. Change values when forking its parent."
         )
     if saved.metadata.get("source") == "update":  # it holds values that an earlier fork gave
-        values = {**target.decode(parent.input), **values}
+        values = {**target.decode(await engine.given(parent)), **values}
     place["checkpoint_id"] = earlier.checkpoint["id"]
     snapshot = await graph.aget_state({"configurable": place})
     draft = Draft(reader, engine.saver(replace(row, epoch=1), target), row.thread_id, _metadata(row))

@@ -22,7 +22,7 @@ from .changes import Change
 from .migration import Route
 from .private import BRANCH, CHECKPOINTER, JOIN, TASKS
 from .standing import Standing, listed, names, outer_of, task_of, tasks_of
-from .store import RunRow, approvals, tip
+from .store import RunRow, approvals, given, tip
 from .store.checkpoints import Blob, Key, Search, delete, find, put
 from .store.history import Body, is_small, pack_body
 from .store.plain import PlainSerializer
@@ -36,7 +36,8 @@ LOOP = "__loop__"
 class Migrated:
     """What is to be written for one run."""
 
-    input: bytes
+    input: bytes | None = None
+    """None: it stays as it is."""
     key: Key | None = None
     """The checkpoint that is replaced; None for a run that has not begun."""
     parent_id: str | None = None
@@ -65,7 +66,7 @@ class Migrated:
         place = {"run_id": row.run_id, "thread_id": row.thread_id, "links": row.links, "epoch": row.epoch}
         return replace(
             row,
-            input=self.input,
+            input=row.input if self.input is None else given.kept(conn, row.thread_id, self.input),
             status="queued" if row.status == "waiting" else row.status,
             reuse=(*(row.reuse or ()), *self.reuse) or None,
             tip=tip.taken(conn, place, None, self.heads, 0),
@@ -102,7 +103,7 @@ def _told(row: RunRow, what: str) -> str:
 
 def _not_begun(standing: Standing, target: Target, route: Route) -> Migrated:
     """Of a run that has not begun there is the input, and perhaps a checkpoint that holds nothing else."""
-    stored = PlainSerializer().loads_typed(("msgpack", standing.row.input))
+    stored = PlainSerializer().loads_typed(("msgpack", standing.given))
     builder = target.builder
     taken = set(builder.schemas[builder.input_schema])
     values = {name: value for name, value in route.values(stored).items() if name in taken}
@@ -129,7 +130,7 @@ class _Move:
         tasks = await self._tasks(checkpoint, values)
         key = self.stored.record.key
         return Migrated(
-            self.standing.row.input,
+            None,
             key,
             self.stored.record.parent_id,
             packed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from .private import BRANCH, JOIN, TASKS
 from .scope import path_of
-from .store import ApprovalRow, EffectRow, RunRow, approvals, effects, tip
+from .store import ApprovalRow, EffectRow, RunRow, approvals, effects, given, tip
 from .store.checkpoints import Key, latest, namespaces
 from .store.history import Stored, whole
 from .store.plain import PlainSerializer, WordsSerializer
@@ -39,6 +39,8 @@ class Standing:
     """Questions of the present step, decided or not."""
     effects: tuple[EffectRow, ...]
     """Effects of the present step."""
+    given: bytes = b""
+    """The input of a run that has not begun."""
 
     @property
     def begun(self) -> bool:
@@ -101,16 +103,17 @@ def standing_of(conn: sqlite3.Connection, row: RunRow) -> Standing:
     tip.check(conn, row)
     record = latest(conn, row.thread_id, "", row.run_id)
     if record is None:
-        return Standing(row, None, (), (), ())
+        return Standing(row, None, (), (), (), given.whole(conn, row))
     over = _over(conn, record.key)
     asked = [one for one in approvals.of_run(conn, row.run_id) if one.state != "cancelled"]
-    return Standing(
+    found = Standing(
         row,
         whole(conn, record),
         tuple(_inner(conn, record.key, row.run_id, over)),
         tuple(one for one in asked if one.state == "pending" or _task_of(one.question_key) not in over),
         tuple(one for one in effects.of_run(conn, row.run_id) if _task_of(one.key) not in over),
     )
+    return found if found.begun else replace(found, given=given.whole(conn, row))
 
 
 def listed(nodes: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Where runs, approvals, effects, events, workers and checkpoints are kept: SQLite, one writer thread."""
 
-from . import approvals, effects, events, runs, salvage, tip, workers
+from . import approvals, effects, events, given, runs, salvage, tip, workers
 from .database import Store
 from .found import Found
 from .rows import (
@@ -28,6 +28,7 @@ __all__ = [
     "approvals",
     "effects",
     "events",
+    "given",
     "runs",
     "salvage",
     "tip",

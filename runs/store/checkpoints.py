@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from langgraph.constants import START
+
 from ...core.errors import CorruptState
 from . import pieces
 from .codec import checksum, verify
@@ -82,10 +84,7 @@ def put(
 ) -> None:
     """Store a checkpoint and the values that changed with it."""
     thread_id, ns, _ = key
-    rows = [
-        (thread_id, ns, name, version, *pieces.cut(conn, thread_id, value, _blob_row(ns, name, version)))
-        for name, version, value in blobs
-    ]
+    rows = [(thread_id, ns, blob.channel, blob.version, *_cut(conn, thread_id, ns, blob)) for blob in blobs]
     if rows:
         conn.executemany(_PUT_BLOB, [(*row, checksum(*row)) for row in rows])
     conn.execute(_PUT, (*key, parent_id, run_id, body, checksum(*key, parent_id, run_id, body)))
@@ -97,6 +96,11 @@ def put_writes(conn: sqlite3.Connection, key: Key, writes: Sequence[Write], *, r
         (*key, *write[:4], *pieces.cut(conn, key.thread_id, write.value, _write_row(key, write))) for write in writes
     ]
     conn.executemany(_REPLACE_WRITE if replace else _KEEP_WRITE, [(*row, checksum(*row)) for row in rows])
+
+
+def _cut(conn: sqlite3.Connection, thread_id: str, ns: str, blob: Blob) -> Typed:
+    row = _blob_row(ns, blob.channel, blob.version)
+    return pieces.cut(conn, thread_id, blob.value, row, fields=blob.channel == START)
 
 
 def _blob_row(ns: str, channel: str, version: Version) -> Row:
@@ -157,7 +161,8 @@ def values(
             raise CorruptState(what, "the value is missing. Restore the store from a copy.")
         kind, data, seal = row
         verify(seal, thread_id, ns, channel, version, kind, data, what=what)
-        found[channel] = pieces.joined(conn, thread_id, (kind, data), what, _blob_row(ns, channel, version))
+        row = None if channel == START else _blob_row(ns, channel, version)
+        found[channel] = pieces.joined(conn, thread_id, (kind, data), what, row)
     return found
 
 
@@ -173,9 +178,10 @@ def writes(conn: sqlite3.Connection, key: Key, channels: Sequence[str] | None = 
 
 
 def delete_thread(conn: sqlite3.Connection, thread_id: str) -> None:
-    """Remove all that a thread has."""
-    for table in ("checkpoint", "blob", "pending_write", "piece"):
+    """Remove all that a thread has, but for what its runs were started with."""
+    for table in ("checkpoint", "blob", "pending_write"):
         conn.execute(f"DELETE FROM {table} WHERE thread_id=?", (thread_id,))
+    pieces.drop_unused(conn, thread_id)
 
 
 def delete(conn: sqlite3.Connection, key: Key) -> None:

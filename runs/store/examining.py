@@ -17,7 +17,7 @@ from typing import Any, cast
 import ormsgpack
 
 from ...core.errors import CorruptState, StoreError
-from . import checkpoints, events, history, log, runs, salvage, soundness
+from . import checkpoints, events, given, history, log, runs, salvage, soundness
 from .checkpoints import Search
 from .found import Found
 from .problems import translate
@@ -141,6 +141,7 @@ def _parts(found: Examined, connection: sqlite3.Connection, row: RunRow) -> Iter
 
 def _verified(connection: sqlite3.Connection, row: RunRow) -> list[Line]:
     runs.verify(connection, row)
+    given.whole(connection, row)
     return []
 
 

@@ -1,7 +1,8 @@
 """Large values in pieces, each stored once a thread, so that a list which grows costs what it grew by.
 
 Bytes are cut at every `SIZE` from their start: a value that was only added to at its end has the pieces that it
-had before, but for the last. A row then holds the names of its pieces in place of the value, and where these
+had before, but for the last. The input of a run is cut at its fields first, so that it shares its pieces with the
+channels that it fills. A row then holds the names of its pieces in place of the value, and where these
 names are long themselves, they are cut in the same way. What a process has cut or joined last for a channel it
 remembers, so that a list that grew is neither named nor read again as a whole.
 """
@@ -13,7 +14,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple, cast
+
+import ormsgpack
 
 from ...core.errors import CorruptState
 
@@ -37,6 +41,20 @@ _RUN = 64
 
 _ROOM = 64_000_000
 """Bytes of values that a process remembers."""
+
+_NOTHING = (b"", b"")
+
+INPUT_MARK = 0xC1
+"""The one byte with which no msgpack begins. An input that was cut stands in its run's row as this byte, how often it
+was cut, and the names."""
+
+_CUT = (
+    "SELECT type, data FROM blob WHERE thread_id=? AND type LIKE '%/%'",
+    "SELECT type, data FROM pending_write WHERE thread_id=? AND type LIKE '%/%'",
+    "SELECT 'msgpack/' || unicode(substr(input, 2, 1)), substr(input, 3) FROM run"
+    f" WHERE thread_id=? AND substr(input, 1, 1)=x'{INPUT_MARK:02x}'",
+)
+"""Kind and bytes of every value of a thread that was cut."""
 
 _PUT = "INSERT OR IGNORE INTO piece VALUES (?, ?, ?)"
 
@@ -104,7 +122,9 @@ class Memory:
 _memory = Memory(_ROOM)
 
 
-def cut(conn: sqlite3.Connection, thread_id: str, value: Typed, row: Row | None = None) -> Typed:
+def cut(
+    conn: sqlite3.Connection, thread_id: str, value: Typed, row: Row | None = None, *, fields: bool = False
+) -> Typed:
     """What a row holds for a value: the value, or the names of its pieces, which are stored here.
 
     Args:
@@ -112,14 +132,21 @@ def cut(conn: sqlite3.Connection, thread_id: str, value: Typed, row: Row | None 
         thread_id: Whose pieces they are.
         value: Kind and bytes.
         row: Where the value will stand; None: nothing is remembered of it.
+        fields: Cut a mapping at its large values first, which then have the pieces that each has on its own.
     """
     kind, data = value
     if len(data) <= 2 * SIZE:
         return value
+    edges = _edges(data) if fields and kind == "msgpack" else []
+    if edges:
+        row = None  # what is remembered was cut from its start
     before = _before(conn, thread_id, row)
     levels, size = [data], SIZE
+    if edges:
+        levels.append(b"".join(_named(conn, thread_id, data[a:b], size, _NOTHING) for a, b in pairwise(edges)))
+        size = NAMES_SIZE
     while len(levels[-1]) > 2 * size:
-        old = before.part(len(levels) - 1) if before else (b"", b"")
+        old = before.part(len(levels) - 1) if before else _NOTHING
         levels.append(_named(conn, thread_id, levels[-1], size, old))
         size = NAMES_SIZE
     if row is not None:
@@ -145,6 +172,33 @@ def joined(conn: sqlite3.Connection, thread_id: str, stored: Typed, what: str, r
     if row is not None:
         _memory.keep(thread_id, Cut(row, tuple(reversed(levels))))
     return kind, levels[-1]
+
+
+def _edges(data: bytes) -> list[int]:
+    """Where the large values of a packed mapping begin and end; none where it holds one of another type."""
+    options = ormsgpack.OPT_NON_STR_KEYS
+    try:
+        found = ormsgpack.unpackb(data, ext_hook=ormsgpack.Ext, option=options)
+    except ormsgpack.MsgpackDecodeError:
+        return []
+    values = cast("dict[Any, Any]", found if type(found) is dict else {})
+    if not values or any(type(value) is ormsgpack.Ext for value in values.values()):
+        return []
+    parts = [_header(len(values))]
+    for pair in values.items():
+        parts += [ormsgpack.packb(part, option=options) for part in pair]
+    if b"".join(parts) != data:
+        return []
+    ends = [*accumulate(map(len, parts))]
+    large = [place for place, part in enumerate(parts) if len(part) > 2 * SIZE]
+    return sorted({0, len(data), *(ends[place - 1] for place in large), *(ends[place] for place in large)})
+
+
+def _header(length: int) -> bytes:
+    """How msgpack begins a mapping."""
+    if length < 16:
+        return bytes([0x80 | length])
+    return b"\xde" + length.to_bytes(2) if length < 65536 else b"\xdf" + length.to_bytes(4)
 
 
 def _before(conn: sqlite3.Connection, thread_id: str, row: Row | None) -> Cut | None:
@@ -181,9 +235,8 @@ def _named(conn: sqlite3.Connection, thread_id: str, data: bytes, size: int, old
 def drop_unused(conn: sqlite3.Connection, thread_id: str) -> None:
     """Remove the pieces of a thread that none of its values needs."""
     used: set[bytes] = set()
-    for table in ("blob", "pending_write"):
-        rows = conn.execute(f"SELECT type, data FROM {table} WHERE thread_id=? AND type LIKE '%/%'", (thread_id,))
-        for stored in rows.fetchall():
+    for query in _CUT:
+        for stored in conn.execute(query, (thread_id,)).fetchall():
             used.update(_needed(conn, thread_id, stored))
     present = conn.execute("SELECT name FROM piece WHERE thread_id=?", (thread_id,)).fetchall()
     unused = [(thread_id, name) for (name,) in present if name not in used]

@@ -114,16 +114,16 @@ def _counted(plan: _Plan) -> Removed:
 
 def _prune_thread(conn: sqlite3.Connection, chosen: Chosen, now: datetime) -> Removed:
     plan = _plan(conn, chosen)
-    if plan.all_keys:
-        checkpoints.delete_thread(conn, plan.thread_id)
-    elif plan.keys:
-        for key in plan.keys:
-            checkpoints.delete(conn, key)
-        history.drop_unused(conn, plan.thread_id)
     for row in plan.whole:
         conn.execute("DELETE FROM event WHERE run_id=?", (row.run_id,))
         # The shape tells what a run could go on with, and this one cannot; the fingerprint stays.
         update_run(conn, row, input=b"", shape="{}", tip=None, pruned_at=now)
+    if plan.all_keys:
+        checkpoints.delete_thread(conn, plan.thread_id)
+    elif plan.keys or plan.whole:
+        for key in plan.keys:
+            checkpoints.delete(conn, key)
+        history.drop_unused(conn, plan.thread_id)
     return _counted(plan)
 
 

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from ...core.errors import CorruptState, Fenced, UnknownRun
+from . import given
 from .codec import SqlValue, checksum, columns, decode, encode, stored, verify
 from .found import Found
 from .rows import ApprovalRow, EffectRow, RunRow
@@ -104,7 +105,8 @@ def decode_effect(record: tuple[Any, ...]) -> EffectRow:
 
 def insert_run(conn: sqlite3.Connection, row: RunRow) -> int:
     """Store a new run; returns its number in the order of admission."""
-    return cast(int, conn.execute(_INSERT_RUN, sealed(row, RUN)).lastrowid)
+    kept = replace(row, input=given.kept(conn, row.thread_id, row.input))
+    return cast(int, conn.execute(_INSERT_RUN, sealed(kept, RUN)).lastrowid)
 
 
 def get_run(conn: sqlite3.Connection, run_id: str) -> RunRow:

@@ -37,6 +37,9 @@ def test_a_waiting_run_takes_the_same_room_however_many_wait(tmp_path: Path) -> 
 
     assert (few["runs"], many["runs"]) == (20, 40)
     assert many["bytes_beyond_state"] < 1.1 * few["bytes_beyond_state"]
+    # What an empty store holds is in both.
+    more = 40 * many["bytes_beyond_state"] - 20 * few["bytes_beyond_state"]
+    assert more / 20 <= 8000
 
 
 async def test_waiting_runs_are_looked_up_by_index(tmp_path: Path) -> None:
