@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 from ..core.errors import InvalidArguments
 from ..core.messages import Message, ToolCall, assistant, user
 from ..knowledge.words import terms
-from ..models import Model
+from ..models import History, Model
 from ..tools import Tool
 from ._choices import one_of
 from ._prompts import Prompt
@@ -25,8 +25,11 @@ NONE = "none"
 class Proposer:
     """Asks a model for the next calls, in the way that the model can manage."""
 
-    def __init__(self, model: Model, tools: Mapping[str, Tool], prompt: str | Path | None) -> None:
+    def __init__(
+        self, model: Model, tools: Mapping[str, Tool], prompt: str | Path | None, history: History | None
+    ) -> None:
         self._model = model
+        self._history = history or History()
         self._tools = tools
         self._specs = [tool.spec() for tool in tools.values()]
         self._prompt = Prompt("tool_executor", prompt)
@@ -50,9 +53,10 @@ class Proposer:
         if can.level == "tiny":
             return self._by_rule(conversation, goal)
         if can.tools:
-            said = await self._model.complete(conversation, tools=self._specs)
+            fitting = await self._history.fitted(conversation, self._model, self._specs)
+            said = await self._model.complete(fitting, tools=self._specs)
             return said.message()
-        return await self._by_schema(flat(conversation))
+        return await self._by_schema(flat(await self._history.fitted(conversation, self._model)))
 
     async def _by_schema(self, conversation: Sequence[Message]) -> Message:
         """One call as two filled schemas: which tool, then its arguments."""

@@ -12,7 +12,7 @@ from ..core.errors import GraphSetupError
 from ..core.messages import Message
 from ..core.trust import trust_of
 from ..graphs import END, START, Graph, State, append, merge_by_id
-from ..models import Model
+from ..models import History, Model
 from ..models import model as resolve
 from ..runs import Edit, ask, tool_question
 from ..tools import Tool, ToolResult, as_tools
@@ -91,6 +91,8 @@ class ToolExecutor(Agent):
         max_turns: Most proposals, 1 or more.
         prompt: Instructions in place of our own, as text or as a file.
         expires_s: Seconds until a call that nobody decided about counts as rejected; None waits for ever.
+        history: What becomes of a conversation that is too long for the model; by default it is trimmed. The state
+            keeps all of it.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class ToolExecutor(Agent):
         max_turns: int = 8,
         prompt: str | Path | None = None,
         expires_s: float | None = None,
+        history: History | None = None,
     ) -> None:
         self.model = resolve(model)
         self.tools = tuple(as_tools(tools))
@@ -113,7 +116,7 @@ class ToolExecutor(Agent):
         self.max_turns = max_turns
         self.expires_s = expires_s
         self._by_name: Mapping[str, Tool] = {tool.name: tool for tool in self.tools}
-        self._proposer = Proposer(self.model, self._by_name, prompt)
+        self._proposer = Proposer(self.model, self._by_name, prompt, history)
         self._reads_only = all(tool.effect == "read" and tool.risk != "high" for tool in self.tools)
 
     async def __call__(self, goal: Any) -> Any:

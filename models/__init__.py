@@ -23,6 +23,7 @@ from .compatible.limits import Limits
 from .counting import estimate_prompt, estimate_tokens
 from .embeddings import ServerEmbedder, embedder
 from .fallback import Fallback
+from .history import History
 from .langchain import as_langchain, from_langchain
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
@@ -37,6 +38,7 @@ __all__ = [
     "Completion",
     "Fallback",
     "FinishReason",
+    "History",
     "Level",
     "Limits",
     "Model",
