@@ -17,7 +17,7 @@ from typing import Any, cast
 import ormsgpack
 
 from ...core.errors import CorruptState, StoreError
-from . import checkpoints, events, given, history, log, runs, salvage, soundness
+from . import checkpoints, descriptors, events, given, history, log, runs, salvage, soundness
 from .checkpoints import Search
 from .found import Found
 from .problems import translate
@@ -58,7 +58,7 @@ def examine(path: Path) -> Examined:
     found = Examined(str(path))
     with tempfile.TemporaryDirectory(prefix="collegium-doctor-") as folder:
         copy = Path(folder) / "store.db"
-        shutil.copyfile(path, copy)
+        descriptors.copy(path, copy)
         beside = path.with_name(f"{path.name}-wal")
         if beside.exists():
             shutil.copyfile(beside, copy.with_name(f"{copy.name}-wal"))

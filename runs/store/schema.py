@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...core.errors import StoreUnavailable
+from . import descriptors
 from .codec import checksum
 from .problems import translate
 
@@ -38,7 +39,8 @@ def migrations() -> list[tuple[int, str]]:
 
 def open_memory() -> sqlite3.Connection:
     """A store that lives and dies with this connection."""
-    connection = _connect(":memory:", 0)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA trusted_schema=OFF")
     migrate(connection, ":memory:", migrations())
     return connection
 
@@ -55,7 +57,7 @@ def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
             _create(path, busy_s)
         _clear_away(path)
         refuse_foreign(path)
-        connection = _connect(str(path), busy_s)
+        connection = _connect(path, busy_s)
         try:
             _prepare(connection, path)
         except BaseException:
@@ -73,7 +75,7 @@ def open_reader(path: Path, busy_s: float) -> sqlite3.Connection:
         StoreUnavailable: The file cannot be opened.
     """
     try:
-        connection = _connect(str(path), busy_s)
+        connection = _connect(path, busy_s)
         connection.execute("PRAGMA query_only=ON")
         return connection
     except sqlite3.Error as error:
@@ -112,9 +114,7 @@ def refuse_foreign(path: Path) -> None:
     Raises:
         StoreUnavailable: The file is empty, of another kind, or cut short.
     """
-    with path.open("rb") as file:
-        header = file.read(100)
-        size = os.fstat(file.fileno()).st_size
+    header, size = descriptors.head(path, 100)
     if not size:
         raise StoreUnavailable(str(path), "the file is empty. Remove it to start a new store, or restore a copy.")
     if not header.startswith(_MAGIC):
@@ -147,7 +147,7 @@ def _create(path: Path, busy_s: float) -> None:
         raise StoreUnavailable(str(path), f"there is no folder {str(path.parent)!r}. Make it, or name another file.")
     aside = path.with_name(f"{_aside(path)}{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        connection = _connect(str(aside), busy_s)
+        connection = _connect(aside, busy_s)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             migrate(connection, str(path), migrations())
@@ -176,9 +176,9 @@ def _clear_away(path: Path) -> None:
                 aside.unlink()
 
 
-def _connect(name: str, busy_s: float) -> sqlite3.Connection:
+def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
     # Each connection is used by one thread at a time; the store's own threads see to that.
-    connection = sqlite3.connect(name, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    connection = descriptors.connect(path, busy_s)
     connection.execute("PRAGMA trusted_schema=OFF")
     return connection
 
