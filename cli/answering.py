@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import InvalidDecision, InvalidInput, UnknownApproval
 from .asking import changed_value, editable, make_decision, read_answer
 from .failures import DONE
-from .opening import graph_of_run, open_runner, person, store_url
+from .opening import graph_of_run, open_runner, person, store_url, tell_damage
 from .running import RunOptions, report
 from .shapes import approval_json
 from .terminal import make_console
@@ -62,7 +62,9 @@ async def _waiting(url: str | None) -> Sequence[Approval]:
     if url is None:
         return ()
     async with open_runner(url) as runner:
-        return await runner.inbox()
+        found = await runner.inbox()
+        tell_damage(runner, found)
+        return found
 
 
 async def _answer(url: str, approval_id: str, given: Given, model: str | None) -> Any:

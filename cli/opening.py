@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InvalidInput
 from ..core.settings import database_url
+from .failures import DONE, complain
 from .targets import load_target, parse_target
+from .text import plural
 
 if TYPE_CHECKING:
     from ..runs import Runner
+    from ..runs.store import Found, Store
 
 _PREFIX = "sqlite:///"
 
@@ -60,6 +63,7 @@ async def open_runner(url: str, graphs: Sequence[Any] = (), model: str | None = 
 
         resolve(model)  # a spec that cannot be read is refused before a run is admitted
     async with Runner(url, graphs=graphs, model=model, serve=False) as runner:
+        _warn(runner.store)
         yield runner
 
 
@@ -76,6 +80,7 @@ async def graph_of_run(url: str, run_id: str) -> Any:
     store = Store(url)
     await store.open()
     try:
+        _warn(store)
         row = await store.read(lambda conn: runs.get(conn, run_id))
     finally:
         await store.close()
@@ -86,6 +91,19 @@ async def graph_of_run(url: str, run_id: str) -> Any:
         raise InvalidInput(run_id, f"the folder it was started in, {folder}, is not there.")
     os.chdir(folder)
     return load_target(parse_target(row.target, folder))
+
+
+def tell_damage(runner: Runner, found: Found[Any]) -> None:
+    """Say on standard error that a list is not whole."""
+    lines = [line for line in found.damaged if line != runner.store.warning]
+    if lines:
+        what = f"{plural(len(lines), 'record')} of {runner.store.name} cannot be read or may be hidden"
+        complain(f"{what}, so this list is not whole. `collegium doctor` tells what is damaged.", DONE)
+
+
+def _warn(store: Store) -> None:
+    if store.warning:
+        complain(f"{store.warning} `collegium doctor` tells what is there.", DONE)
 
 
 def person(by: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from ..core.errors import CollegiumError, InvalidInput, UnknownRun
 from .failures import DONE, FAILED, complain
 from .inputs import metadata_of
-from .opening import graph_of_run, open_runner, store_url
+from .opening import graph_of_run, open_runner, store_url, tell_damage
 from .running import show_run
 from .shapes import run_json
 from .terminal import make_console
@@ -133,7 +133,9 @@ async def _runs(url: str | None, wanted: dict[str, Any]) -> Sequence[Run[Any]]:
     if url is None:
         return ()
     async with open_runner(url) as runner:
-        return await runner.runs(**wanted)
+        found = await runner.runs(**wanted)
+        tell_damage(runner, found)
+        return found
 
 
 async def _run(url: str | None, run_id: str) -> Run[Any]:

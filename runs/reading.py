@@ -76,6 +76,7 @@ class Reader:
             pruned_at=row.pruned_at,
             parent_run_id=row.parent_run_id,
             forked_at=row.forked_at,
+            warning=self._engine.store.warning,
             host=self._host,
             cause=self._engine.causes.get(row.run_id),
         )

@@ -95,6 +95,8 @@ class Run(Generic[StateT]):
     """The run that this one was forked from, and"""
     forked_at: str | None = None
     """the step of it from which it went on."""
+    warning: str = ""
+    """Why this may be an earlier state of the run: the store's log is missing, say. Empty for a whole store."""
     host: RunHost | None = field(default=None, repr=False, compare=False)
     cause: BaseException | None = field(default=None, repr=False, compare=False)
     """The exception behind `error`, in the process in which it happened."""

@@ -179,7 +179,7 @@ class Reading:
                 continue
             if told == truth:
                 self._verdict.read += 1
-            elif not self._old:
+            elif not (await runner.get(run_id)).warning:
                 self._verdict.wrong.append(f"{where[-1:]} {truth.kind}: {_difference(told, truth)}")
 
     async def _answer(self, runner: Runner) -> None:

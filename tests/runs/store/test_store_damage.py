@@ -73,6 +73,10 @@ def copy_of(path: Path, copy: Path) -> None:
     copy.write_bytes(path.read_bytes())
 
 
+def content_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
 def log_of(path: Path) -> bytes:
     return path.with_name(f"{path.name}-wal").read_bytes()
 
@@ -214,6 +218,15 @@ async def test_a_store_whose_log_is_missing_says_so(path: Path, tmp_path: Path) 
         assert (await runner.runs()).damaged == ()
 
 
+async def test_a_run_that_may_have_gone_further_says_so(path: Path, ids: list[str]) -> None:
+    async with opened(path) as runner:
+        assert (await runner.get(ids[2])).warning == ""
+    change(path, "UPDATE mark SET log='0123456789abcdef'")
+
+    async with opened(path) as runner:
+        assert "the log is missing" in (await runner.get(ids[2])).warning
+
+
 async def test_doctor_finds_a_whole_store_whole_and_exports_every_record(path: Path, ids: list[str]) -> None:
     found = examine(path)
 
@@ -226,12 +239,12 @@ async def test_doctor_finds_a_whole_store_whole_and_exports_every_record(path: P
 
 async def test_doctor_names_what_is_damaged_and_never_touches_the_file(path: Path, ids: list[str]) -> None:
     change(path, "DELETE FROM event WHERE run_id=? AND seq=2", ids[1])
-    before = path.read_bytes()
+    before = content_of(path)
 
     found = examine(path)
 
     assert (list(found.damaged), found.runs) == ([ids[1]], 3)
-    assert path.read_bytes() == before
+    assert content_of(path) == before
     assert not path.with_name(f"{path.name}-wal").exists()
 
 
