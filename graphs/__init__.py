@@ -10,7 +10,7 @@ from . import draw
 from .checks import check
 from .findings import Finding, collecting
 from .graph import Graph
-from .reducers import append, merge_by_id
+from .reducers import append, at_most, merge_by_id
 from .state import State, keep
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Send",
     "State",
     "append",
+    "at_most",
     "check",
     "collecting",
     "draw",

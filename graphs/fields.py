@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, Vali
 from pydantic_core import PydanticUndefined, SchemaValidator
 
 from ..core.errors import InvalidWrite, nearest
-from .reducers import Append, MergeById, is_reducer, merges_safely
+from .reducers import Append, MergeById, is_reducer, merges_safely, plainly
 from .state import Keep
 from .typing_match import accepts_none, item_type, second_parameter_type
 
@@ -208,7 +208,7 @@ def loses_type(annotation: Any) -> bool:
 def _written_type(field: Field) -> Any:
     if field.messages or isinstance(field.reducer, (BaseChannel, type)):
         return Any
-    if isinstance(field.reducer, (Append, MergeById)):
+    if isinstance(plainly(field.reducer), (Append, MergeById)):
         return field.type | item_type(field.type)
     return field.update_type
 
@@ -223,8 +223,8 @@ def _constrained(field: Field) -> bool:
 
 
 def _adds_messages(reducer: Any) -> bool:
-    inner = getattr(reducer, "func", reducer)  # functools.partial(add_messages, format=…)
-    return inner is add_messages
+    inner = plainly(reducer)
+    return getattr(inner, "func", inner) is add_messages  # functools.partial(add_messages, format=…)
 
 
 def _messages(value: Any) -> list[Any]:

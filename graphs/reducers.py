@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Protocol, cast, get_args, get_origin, overload
 
+from langchain_core.messages import SystemMessage, ToolMessage
 from langgraph.channels.base import BaseChannel
 from langgraph.graph.message import add_messages
 from pydantic import BeforeValidator
+
+from ..core.errors import GraphSetupError
 
 Combine = Callable[[Any, Any], Any]
 
@@ -37,8 +40,17 @@ def _list_update(field_type: Any) -> Any:
 
 def _list_type(field_type: Any) -> Any:
     """The list among the members of `list[X] | None`."""
+    return next(_lists(field_type), list[Any])
+
+
+def _lists(field_type: Any) -> Iterator[Any]:
     members = [field_type, *get_args(field_type)]
-    return next((member for member in members if (get_origin(member) or member) is list), list[Any])
+    return (member for member in members if (get_origin(member) or member) is list)
+
+
+def holds_list(field_type: Any) -> bool:
+    """Whether a field of this type may hold a list."""
+    return next(_lists(field_type), None) is not None
 
 
 class Append:
@@ -100,11 +112,64 @@ class MergeById:
         return hash((MergeById, self.key))
 
 
+class AtMost:
+    """Another reducer of lists whose oldest items go once there are too many."""
+
+    def __init__(self, count: int, reducer: Combine) -> None:
+        if count < 1:
+            raise GraphSetupError(f"at_most({count}) keeps nothing; a list of at most 1 or more is needed.")
+        self.count, self.func = count, reducer
+        self.__name__ = f"at_most_{count}_{getattr(reducer, '__name__', 'items')}"
+
+    def __call__(self, current: list[Any] | None, update: Any) -> list[Any]:
+        """What the other reducer gives, without its oldest items where it is too long."""
+        merged: list[Any] = self.func(current, update)
+        return merged if len(merged) <= self.count else self._shortened(merged)
+
+    def update_type(self, field_type: Any) -> Any:
+        """What the other reducer takes."""
+        declared = getattr(self.func, "update_type", None)
+        return field_type if declared is None else declared(field_type)
+
+    def _shortened(self, merged: list[Any]) -> list[Any]:
+        # A quarter goes at a time, so that what stays is the same for many turns: it is stored once, and a model's
+        # server finds it in its cache.
+        first = merged[:1] if isinstance(merged[0], SystemMessage) and self.count > 1 else []
+        start = len(merged) - (self.count - self.count // 4 - len(first))
+        places = [*range(start, len(merged)), *range(start - 1, len(first), -1)]
+        whole = next((place for place in places if not isinstance(merged[place], ToolMessage)), len(first))
+        return [*first, *merged[whole:]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AtMost) and (other.count, other.func) == (self.count, self.func)
+
+    def __hash__(self) -> int:
+        return hash((AtMost, self.count, self.func))
+
+
 append = Append()
 """`Annotated[list[X], append]`: an update adds its items (or its one item) to the end."""
 
 merge_by_id = MergeById()
 """`Annotated[list[X], merge_by_id]`: items are told apart by `.id`; `merge_by_id("name")` goes by another key."""
+
+
+def at_most(count: int, reducer: Combine = append) -> AtMost:
+    """As `append`, or as another reducer of lists, but only the newest items stay.
+
+    `Annotated[list[X], at_most(100)]`: once the list would have more than `count` items, its oldest go until three
+    quarters of `count` are left. Of messages, a system message that comes first stays, and the rest never begins with
+    the result of a tool whose call is gone; while one message has more results than `count`, the list is longer.
+
+    Args:
+        count: Most items.
+        reducer: How an update gets into the list: `append`, `add_messages`, `merge_by_id`, `operator.add`, or your own.
+
+    Raises:
+        GraphSetupError: `count` is below 1.
+    """
+    return AtMost(count, reducer)
+
 
 MERGES_SAFELY: tuple[Any, ...] = (operator.add, cast(Any, operator).or_, add_messages)
 """Reducers whose result has the field's type as soon as both sides have it."""
@@ -128,4 +193,10 @@ def is_reducer(marker: Any) -> bool:
 
 def merges_safely(reducer: Any) -> bool:
     """Whether a merged value needs no check of its type once the update has passed."""
+    reducer = plainly(reducer)
     return isinstance(reducer, (Append, MergeById)) or any(reducer is known for known in MERGES_SAFELY)
+
+
+def plainly(reducer: Any) -> Any:
+    """The reducer that `at_most` was given, or the reducer itself."""
+    return reducer.func if isinstance(reducer, AtMost) else reducer

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict
 
 from ..core.errors import GraphSetupError
-from .reducers import is_reducer
+from .reducers import AtMost, holds_list, is_reducer
 
 RESERVED = frozenset({"state", "config", "runtime", "store", "writer"})
 """Parameter names that LangGraph gives a meaning of their own."""
@@ -28,8 +28,8 @@ class State(BaseModel):
     """What the nodes of a graph share: a pydantic model, one channel a field.
 
     Fields without a default must be in the input of a run, the others may be. A field's type may be annotated
-    with a reducer (`append`, `merge_by_id`, `operator.add`, `add_messages`) and with `keep`. Unknown fields are
-    refused.
+    with a reducer (`append`, `merge_by_id`, `operator.add`, `add_messages`, `at_most` of one of them) and with
+    `keep`. Unknown fields are refused.
     """
 
     model_config = ConfigDict(
@@ -64,6 +64,8 @@ def _order_markers(schema: type[BaseModel]) -> None:
         reducers = [marker for marker in field.metadata if is_reducer(marker)]
         if len(reducers) > 1:
             raise GraphSetupError(f"{schema.__name__}.{name} has {len(reducers)} reducers; leave one.")
+        if any(isinstance(marker, AtMost) for marker in reducers) and not holds_list(field.annotation):
+            raise GraphSetupError(f"{schema.__name__}.{name} has at_most and is no list; make it one.")
         others = [marker for marker in field.metadata if marker not in reducers]
         if field.metadata and field.annotation is not None:
             hints[name] = Annotated[(field.annotation, *others, *reducers)]  # pyright: ignore[reportInvalidTypeForm] - built from the field

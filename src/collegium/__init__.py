@@ -24,6 +24,7 @@ _HOMES = {
     "Graph": "graphs",
     "State": "graphs",
     "append": "graphs",
+    "at_most": "graphs",
     "keep": "graphs",
     "merge_by_id": "graphs",
     "Approve": "runs",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .graphs import Graph as Graph
     from .graphs import State as State
     from .graphs import append as append
+    from .graphs import at_most as at_most
     from .graphs import keep as keep
     from .graphs import merge_by_id as merge_by_id
     from .guardrails import Policy as Policy

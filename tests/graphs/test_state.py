@@ -2,10 +2,13 @@ import operator
 from typing import Annotated, Any
 
 import pytest
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.graph.message import add_messages
 from pydantic import BaseModel, Field
 
 from collegium.core.errors import GraphSetupError, InvalidInput
-from collegium.graphs import END, START, Graph, State, append, keep, merge_by_id
+from collegium.graphs import END, START, Graph, State, append, at_most, keep, merge_by_id
+from collegium.runs import Runner
 
 
 class Note(BaseModel):
@@ -130,3 +133,71 @@ def test_fingerprint_changes_with_fields_and_nodes_and_with_nothing_else() -> No
 
 def test_state_types_are_those_that_the_fields_reach() -> None:
     assert Note in notebook().state_types()
+
+
+def test_at_most_lets_the_oldest_quarter_go_when_the_list_is_too_long() -> None:
+    newest = at_most(8)
+    assert newest(list(range(7)), 7) == list(range(8))
+    assert newest(list(range(8)), 8) == [3, 4, 5, 6, 7, 8]
+    assert newest(None, list(range(100))) == [94, 95, 96, 97, 98, 99]
+    assert at_most(1)([1], 2) == [2]
+
+
+def test_at_most_works_on_top_of_other_reducers() -> None:
+    by_name = at_most(2, merge_by_id("name"))
+    assert by_name([{"name": "x"}, {"name": "y"}], {"name": "x", "n": 2}) == [{"name": "x", "n": 2}, {"name": "y"}]
+    assert by_name([{"name": "x"}, {"name": "y"}], {"name": "z"}) == [{"name": "y"}, {"name": "z"}]
+    assert at_most(3) == at_most(3, append) != at_most(4)
+
+
+def called(number: int, results: int) -> list[Any]:
+    calls: list[Any] = [{"name": "look", "args": {}, "id": f"{number}.{place}"} for place in range(results)]
+    answers = [ToolMessage("seen", tool_call_id=call["id"]) for call in calls]
+    return [AIMessage("", tool_calls=calls), *answers]
+
+
+@pytest.mark.parametrize("count", range(1, 14))
+@pytest.mark.parametrize("results", [1, 2, 5])
+def test_shortened_messages_never_begin_with_a_result_whose_call_is_gone(count: int, results: int) -> None:
+    reducer = at_most(count, add_messages)
+    messages: list[Any] = [SystemMessage("Be brief.")]
+    for number in range(12):
+        messages = reducer(messages, [HumanMessage("Look."), *called(number, results)])
+        known = {call["id"] for message in messages if isinstance(message, AIMessage) for call in message.tool_calls}
+        assert {message.tool_call_id for message in messages if isinstance(message, ToolMessage)} <= known
+        assert messages
+        assert len(messages) <= max(count, results + 2)
+        assert (messages[0].type == "system") == (count > 1)
+
+
+def test_at_most_is_for_lists_and_for_more_than_nothing() -> None:
+    with pytest.raises(GraphSetupError, match="at_most"):
+        at_most(0)
+    with pytest.raises(GraphSetupError, match="no list"):
+        type("Bad", (State,), {"__annotations__": {"x": Annotated[int, at_most(3)]}, "__module__": __name__})
+
+
+class Talk(State):
+    messages: Annotated[list[AnyMessage], at_most(5, add_messages), keep] = []
+    seen: Annotated[list[str] | None, at_most(3)] = None
+
+
+async def test_a_thread_keeps_at_most_so_many_messages() -> None:
+    graph = Graph(Talk, name="talk")
+
+    async def reply(messages: list[AnyMessage]) -> dict[str, Any]:
+        return {"messages": "Yes.", "seen": str(messages[-1].content)}
+
+    graph.add_node("reply", reply, writes=["messages", "seen"])
+    graph.add_edge(START, "reply")
+    graph.add_edge("reply", END)
+    assert graph.check() == []
+    async with Runner(":memory:", graphs=[graph]) as runner:
+        run = await runner.start(graph, {"messages": [HumanMessage("0")]}, thread_id="ada")
+        for number in range(1, 6):
+            await run.wait()
+            run = await runner.start(graph, {"messages": [HumanMessage(f"{number}")]}, thread_id="ada")
+        run = await run.wait()
+    assert [message.content for message in run.state.messages][-2:] == ["5", "Yes."]
+    assert 2 <= len(run.state.messages) <= 5
+    assert run.state.seen == ["5"]
