@@ -3,9 +3,9 @@
     python benchmarks/growth.py [--turns 200] [--json FILE]
 
 One thread, one run a turn: the person's message comes in, one node adds two. Once as a plain LangGraph graph with
-`add_messages`, once as a `Graph` whose messages are kept, both under a Runner on SQLite; and once as plain LangGraph
-with its own async SQLite saver (durability `sync`), for 200 turns at most, as its file grows with the square of them.
-Sizes are those of all files of the store after it was closed; bytes and CPU (user and system, all threads) of a turn
+`add_messages`, once as a `Graph` whose messages are kept, and once as one that keeps the newest 200, all under a Runner
+on SQLite; and once as plain LangGraph with its own async SQLite saver (durability `sync`), for 200 turns at most, as
+its file grows with the square of them. Sizes are those of all files of the store after it was closed; bytes and CPU (user and system, all threads) of a turn
 are given by hundred.
 """
 
@@ -28,7 +28,10 @@ from langgraph.graph import StateGraph
 from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
-from collegium import END, START, Graph, Runner, State, keep
+from collegium import END, START, Graph, Runner, State, at_most, keep
+
+RECENT = 200
+"""Most messages of the chat that lets old ones go."""
 
 LANGGRAPH_TURNS = 200
 """Most turns of LangGraph's own saver: 1,000 would be some 6 GB."""
@@ -77,6 +80,12 @@ class Conversation(State):
     messages: Annotated[list[AnyMessage], add_messages, keep]
 
 
+class Recent(State):
+    """State of the typed one that lets old messages go."""
+
+    messages: Annotated[list[AnyMessage], at_most(RECENT, add_messages), keep]
+
+
 def _answer() -> list[AnyMessage]:
     return [AIMessage("y" * 1000), AIMessage("z" * 1000)]
 
@@ -94,13 +103,13 @@ def plain() -> Any:
     return graph
 
 
-def typed() -> Graph[Conversation]:
+def typed(state: type[Conversation | Recent] = Conversation) -> Graph[Any]:
     """The same with a typed state."""
 
     def reply(messages: list[AnyMessage]) -> list[AnyMessage]:
         return _answer()
 
-    graph = Graph(Conversation)
+    graph = Graph(state)
     graph.add_node("reply", reply, writes="messages")
     graph.add_edge(START, "reply")
     graph.add_edge("reply", END)
@@ -136,6 +145,7 @@ CHATS: dict[str, Chat] = {
     "LangGraph, its async SQLite saver": with_langgraphs_saver,
     "LangGraph under a Runner": under_runner(plain),
     "Graph under a Runner": under_runner(typed),
+    f"Graph, at_most({RECENT}) messages": under_runner(lambda: typed(Recent)),
 }
 
 
