@@ -5,8 +5,8 @@
 One thread, one run a turn: the person's message comes in, one node adds two. Once as a plain LangGraph graph with
 `add_messages`, once as a `Graph` whose messages are kept, and once as one that keeps the newest 200, all under a Runner
 on SQLite; and once as plain LangGraph with its own async SQLite saver (durability `sync`), for 200 turns at most, as
-its file grows with the square of them. Sizes are those of all files of the store after it was closed; bytes and CPU (user and system, all threads) of a turn
-are given by hundred.
+its file grows with the square of them. Sizes are those of all files of the store after it was closed; bytes and CPU
+(user and system, all threads) of a turn are given by hundred.
 """
 
 from __future__ import annotations
