@@ -154,9 +154,11 @@ class Runner:
             self._pruning.cancel()
             await asyncio.wait([self._pruning])
             self._pruning = None
-        await self._worker.close(drain_s)
-        if self._owns_store:
-            await self._store.close()
+        try:
+            await self._worker.close(drain_s)
+        finally:  # also when the store could not be told
+            if self._owns_store:
+                await self._store.close()
 
     def add(self, graph: AnyGraph, *, changed: bool = False) -> None:
         """Let it run another graph; with `changed`, compile one anew that was added to since."""
@@ -460,9 +462,7 @@ class Runner:
 
     # -- approvals ----------------------------------------------------------------------------
 
-    async def inbox(
-        self, *, run_id: str | None = None, after: str | None = None, limit: int = 1000
-    ) -> Found[Approval]:
+    async def inbox(self, *, run_id: str | None = None, after: str | None = None, limit: int = 1000) -> Found[Approval]:
         """What waits for a person, oldest first; `damaged` of the list says what of the store cannot be read.
 
         Args:

@@ -265,7 +265,7 @@ class Store:
             log.begin(connection, path, seen)
         except BaseException as error:
             connection.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | UnicodeDecodeError):
                 raise translate(error, self.name) from error
             raise
         return connection

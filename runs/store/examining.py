@@ -9,8 +9,8 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,8 +69,8 @@ def examine(path: Path) -> Examined:
             fill_up(copy)  # SQLite opens no file that is too short, though it holds whole pages
         try:
             _look(found, copy)
-        except (sqlite3.Error, StoreError) as error:
-            problem = translate(error, str(path)) if isinstance(error, sqlite3.Error) else error
+        except (sqlite3.Error, UnicodeDecodeError, StoreError) as error:
+            problem = error if isinstance(error, StoreError) else translate(error, str(path))
             found.problems.append(problem.problem)
     return found
 
@@ -106,7 +106,7 @@ def _read(found: Examined, connection: sqlite3.Connection) -> None:
     for record, some in (("approval", approvals), ("effect", effects)):
         found.lines += [{"record": record, **_plain(one)} for one in reversed(some) if one.run_id not in known]
     for row in reversed(rows):
-        found.lines.append({"record": "run", **_plain(row)})
+        found.lines.append({"record": "run", **_plain(_with_input(connection, row))})
         found.lines += [
             {"record": "approval", **_plain(one)} for one in reversed(approvals) if one.run_id == row.run_id
         ]
@@ -137,6 +137,13 @@ def _parts(found: Examined, connection: sqlite3.Connection, row: RunRow) -> Iter
             yield str(error)
         except sqlite3.DatabaseError as error:
             yield f"run {row.run_id}: {error}"
+
+
+def _with_input(connection: sqlite3.Connection, row: RunRow) -> RunRow:
+    """The run with its input whole, where its pieces are."""
+    with suppress(CorruptState, sqlite3.DatabaseError):
+        return replace(row, input=given.whole(connection, row))
+    return row
 
 
 def _verified(connection: sqlite3.Connection, row: RunRow) -> list[Line]:

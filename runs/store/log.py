@@ -150,7 +150,7 @@ def _sum(order: str, content: bytes, one: int, two: int) -> tuple[int, int]:
 
 def _alone(path: Path) -> Mark | None:
     """What the file says about itself without its log."""
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, UnicodeDecodeError):  # of the schema
         address = f"file:{quote(str(path.absolute()))}?immutable=1"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             return _mark(connection)

@@ -54,7 +54,8 @@ def is_undecodable(error: BaseException) -> bool:
 def translate(error: Exception, name: str) -> StoreError:
     """The error to raise in place of one of SQLite or of the file system; `name` is the file."""
     code = primary_code(error)
-    if code == sqlite3.SQLITE_CORRUPT:
+    # Text that is no text: of a record, or of the schema, where SQLite's message names a table.
+    if code == sqlite3.SQLITE_CORRUPT or isinstance(error, UnicodeError):
         return CorruptState(name, f"the database is damaged. {_RESTORE}")
     if code in _IMPOSSIBLE:
         return CorruptState(name, f"the database is damaged (SQLite says: {error}). {_RESTORE}")

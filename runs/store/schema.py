@@ -64,7 +64,7 @@ def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise translate(error, str(path)) from error
 
 
@@ -75,10 +75,8 @@ def open_reader(path: Path, busy_s: float) -> sqlite3.Connection:
         StoreUnavailable: The file cannot be opened.
     """
     try:
-        connection = _connect(path, busy_s)
-        connection.execute("PRAGMA query_only=ON")
-        return connection
-    except sqlite3.Error as error:
+        return _connect(path, busy_s, "PRAGMA query_only=ON")
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise translate(error, str(path)) from error
 
 
@@ -176,10 +174,15 @@ def _clear_away(path: Path) -> None:
                 aside.unlink()
 
 
-def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
+def _connect(path: Path, busy_s: float, *settings: str) -> sqlite3.Connection:
     # Each connection is used by one thread at a time; the store's own threads see to that.
     connection = descriptors.connect(path, busy_s)
-    connection.execute("PRAGMA trusted_schema=OFF")
+    try:
+        for setting in ("PRAGMA trusted_schema=OFF", *settings):
+            connection.execute(setting)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

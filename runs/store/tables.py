@@ -247,7 +247,7 @@ def _lengthen(conn: sqlite3.Connection, run: RunRow, record_id: str, digest: str
 
 
 def _next(chain: str, record_id: str, digest: str) -> str:
-    return hashlib.sha256(f"{chain}\n{record_id}\n{digest}".encode()).hexdigest()
+    return hashlib.sha256(f"{chain}\n{record_id}\n{digest}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _broken(run: RunRow, what: str) -> CorruptState:

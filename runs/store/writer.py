@@ -14,6 +14,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
@@ -267,6 +268,7 @@ class Writer:
             self._do_all(connection, jobs)
         except BaseException as error:
             _let_go(error)
+            _take_back(connection)
             with self._lock:
                 self._returned += jobs
                 self._queue(Job(_nothing, ""))
@@ -285,6 +287,7 @@ class Writer:
                 self._read(connection, jobs[0])
         except BaseException as error:  # whatever it is, those who wait must hear it and the thread must live
             _let_go(error)
+            _take_back(connection)
             if is_undecodable(error) and connection.text_factory is not soundness.lenient:
                 # A damaged text fails the whole search that meets it; read as it is, it fails its own checksum alone.
                 connection.text_factory = soundness.lenient
@@ -292,7 +295,7 @@ class Writer:
             elif len(jobs) > 1 and not is_fatal(error):
                 self._serve_each(connection, jobs)
             else:
-                self._fail(jobs, self._explain(error))
+                self._fail(jobs, self._explain(connection, error))
 
     def _read(self, connection: sqlite3.Connection, job: Job) -> None:
         """Do a job that only reads, on one snapshot from its start to its end."""
@@ -332,8 +335,7 @@ class Writer:
                     job.result = job.work(connection)
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _take_back(connection)
             raise
 
     def _blocked(self, job: Job) -> BaseException | None:
@@ -367,8 +369,11 @@ class Writer:
             connection.execute(f"PRAGMA wal_autocheckpoint={0 if here else LOG_PAGES}")
             self._here = here
 
-    def _explain(self, error: BaseException) -> BaseException:
-        return translate(error, self._name) if isinstance(error, sqlite3.Error) else error
+    def _explain(self, connection: sqlite3.Connection, error: BaseException) -> BaseException:
+        known: tuple[type[Exception], ...] = (sqlite3.Error, UnicodeDecodeError)
+        if connection.text_factory is soundness.lenient:  # text that is no text is refused wherever it is used again
+            known = (sqlite3.Error, UnicodeError)
+        return translate(error, self._name) if isinstance(error, known) else error
 
     def _settle(self, jobs: list[Job]) -> None:
         waiting: defaultdict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
@@ -405,6 +410,13 @@ def _let_go(error: BaseException | None) -> None:
     while error is not None:
         clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
+
+
+def _take_back(connection: sqlite3.Connection) -> None:
+    """End a transaction that failed. An open one would keep others out, or the connection in the past."""
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):  # what went wrong before is told; the next statement meets the rest
+            connection.execute("ROLLBACK")
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, jobs: list[Job]) -> None:

@@ -77,6 +77,10 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def put(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def log_of(path: Path) -> bytes:
     return path.with_name(f"{path.name}-wal").read_bytes()
 
@@ -216,6 +220,17 @@ async def test_a_store_whose_log_is_missing_says_so(path: Path, tmp_path: Path) 
             await runner.get("run-lost")
     async with opened(copy) as runner:
         assert (await runner.runs()).damaged == ()
+
+
+async def test_a_schema_whose_names_are_no_text_is_refused_and_examined(path: Path, ids: list[str]) -> None:
+    content = content_of(path)
+    written = content.replace(b"tablerunrun", b"table\xffunrun").replace(b"CREATE TABLE run ", b"CR!ATE TABLE run ")
+    put(path, written)
+
+    assert written != content
+    with pytest.raises(CorruptState, match="is damaged"):
+        await opened(path).open()
+    assert "is damaged" in examine(path).problems[-1]
 
 
 async def test_a_run_that_may_have_gone_further_says_so(path: Path, ids: list[str]) -> None:
