@@ -125,6 +125,18 @@ async def test_pruning_takes_the_input_along(tmp_path: Path) -> None:
     assert pieces_in(path) == 0
 
 
+async def test_doctor_saves_the_input_whole(tmp_path: Path, run_row: RunMaker) -> None:
+    row = run_row(input=packed({"text": LONG}))
+    store = Store(str(tmp_path / "runs.db"))
+    await store.open()
+    await store.write(lambda conn: runs.admit(conn, row))
+    await store.close()
+
+    lines = examine(tmp_path / "runs.db").lines
+
+    assert [line["input"] for line in lines if line["record"] == "run"] == [row.input]
+
+
 async def test_doctor_names_a_run_whose_input_lost_a_piece(tmp_path: Path, run_row: RunMaker) -> None:
     path = tmp_path / "runs.db"
     store = Store(str(path))
