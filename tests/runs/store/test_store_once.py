@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sqlite3
 from collections.abc import Callable
@@ -54,6 +55,18 @@ def test_what_is_done_to_a_message_that_was_read_reaches_no_other_reader() -> No
 
     assert serde.loads_typed(stored) == conversation()
     assert serde.loads_typed(stored)[0] is not serde.loads_typed(stored)[0]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_reading_leaves_the_garbage_collector_as_it_was(on: bool) -> None:
+    serializer = StrictSerializer()
+    stored = serializer.dumps_typed(conversation())
+    try:
+        (gc.enable if on else gc.disable)()
+        serializer.loads_typed(stored)
+        assert gc.isenabled() is on
+    finally:
+        gc.enable()
 
 
 def test_a_message_that_was_changed_in_place_is_stored_as_it_is_now() -> None:
