@@ -32,6 +32,7 @@ from . import checkpoints, history
 from .checkpoints import Blob, Key, Record, Search, Write
 from .database import Store
 from .history import Stored, Trail
+from .numbering import count_on
 from .serde import StrictSerializer
 from .tables import check_fence
 
@@ -307,6 +308,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
 
     def _tuple(self, stored: Stored) -> CheckpointTuple:
         key, parent_id = stored.record.key, stored.record.parent_id
+        count_on(key.checkpoint_id)
         body = stored.body
         loads = self.serde.loads_typed
         checkpoint = {

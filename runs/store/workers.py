@@ -85,13 +85,14 @@ def listing(conn: sqlite3.Connection) -> list[WorkerRow]:
 def sweep(conn: sqlite3.Connection, now: datetime, lease_s: float) -> list[str]:
     """Remove workers that are dead and queue the runs that they held, under a new epoch.
 
-    Dead is one whose last beat is older than the lease, or whose process, on this machine, is gone.
+    Dead is one whose last beat is older than the lease, or as far in the future (a clock was set back, and it would
+    hold its runs until then), or whose process, on this machine, is gone.
 
     Returns:
         The ids of the runs that were queued.
     """
-    oldest, host = now - timedelta(seconds=lease_s), this_host()
-    alive = [w.worker_id for w in listing(conn) if w.beat_at >= oldest and not _gone(w, host)]
+    lease, host = timedelta(seconds=lease_s), this_host()
+    alive = [w.worker_id for w in listing(conn) if abs(now - w.beat_at) <= lease and not _gone(w, host)]
     conn.execute("DELETE FROM worker WHERE worker_id NOT IN (SELECT value FROM json_each(?))", (json.dumps(alive),))
     return _free_orphans(conn, now)
 
