@@ -6,14 +6,16 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any, cast
 
 from collegium.core.errors import ApprovalError, CollegiumError, CorruptState, StoreError
-from collegium.runs import Approve, Happened, Run, Runner
+from collegium.runs import Approve, Happened, Run, Runner, RunStatus
 
-from .stores import KINDS, RUNS, Known, Truth, graphs, known, paid
+from .stores import KINDS, RUNS, Job, Known, Truth, graphs, known, paid
 
 LIMIT_S = 60
 """Seconds after which a reader counts as hung."""
@@ -113,9 +115,9 @@ class Reading:
         finally:
             await self._typed(Runner.close, runner)
 
-    async def _typed(self, part: object, runner: Runner) -> None:
+    async def _typed(self, part: Callable[[Runner], Awaitable[None]], runner: Runner) -> None:
         try:
-            await part(runner)  # type: ignore[operator]  # one of the methods above
+            await part(runner)
         except StoreError:
             pass  # a sign
         except Exception as error:  # the finding
@@ -127,7 +129,7 @@ class Reading:
         self._compare("runs", {run.run_id: self._short(run) for run in listed}, bool(listed.damaged))
         for status in ("waiting", "done", "failed"):
             wanted = {run_id for run_id, run in truth.items() if run.status == status}
-            found = await runner.runs(status=status, limit=RUNS + 10)  # type: ignore[arg-type]  # one of its words
+            found = await runner.runs(status=cast("RunStatus", status), limit=RUNS + 10)
             self._missing(f"runs {status}", wanted, {run.run_id for run in found}, bool(found.damaged))
 
     def _short(self, run: Run[None]) -> str:
@@ -195,7 +197,7 @@ class Reading:
                     continue
                 self._verdict.vanished.append(f"answer: {error}")
                 continue
-            state = run.state if isinstance(run.state, dict) else run.state.model_dump()
+            state: dict[str, Any] = run.state.model_dump() if isinstance(run.state, Job) else run.state
             said = "ok: seen" if truth.kind == "in_doubt" else f"ok: paid {truth.name}"
             if (run.status, state.get("said")) != ("done", said):
                 if isinstance(run.cause, CorruptState) or (run.error or "").startswith("CorruptState"):

@@ -40,7 +40,7 @@ def _flipped(content: bytes, random: Random, times: int) -> bytes:
     return bytes(changed)
 
 
-def _pages(content: bytes) -> int:
+def _pages(content: bytes | bytearray) -> int:
     return len(content) // PAGE
 
 
@@ -86,13 +86,12 @@ def doubled_page(path: Path, sources: Sources, random: Random) -> None:
 
 def stale_page(path: Path, sources: Sources, random: Random) -> None:
     """A page is as it was when the store held half of its runs: a write that the disk lost."""
-    content, old = bytearray(sources.closed.db), sources.closed.old
+    content, old = sources.closed.db, sources.closed.old
     changed = [
         at for at in range(0, min(len(content), len(old)), PAGE) if content[at : at + PAGE] != old[at : at + PAGE]
     ]
     at = random.choice(changed)
-    content[at : at + PAGE] = old[at : at + PAGE]
-    _put(path, bytes(content))
+    _put(path, content[:at] + old[at : at + PAGE] + content[at + PAGE :])
 
 
 def whole_log(path: Path, sources: Sources, random: Random) -> None:

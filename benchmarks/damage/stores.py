@@ -219,7 +219,7 @@ async def known(runner: Runner, run_id: str, watch: Callable[[str], None] = lamb
     """
     watch("get")
     run: Run[Any] = await runner.get(run_id)
-    state = run.state if isinstance(run.state, dict) else run.state.model_dump()
+    state: dict[str, Any] = run.state.model_dump() if isinstance(run.state, Job) else run.state
     watch("events")
     kinds = tuple([event.kind async for event in runner.events(run_id)]) if run.status in AT_REST else ()
     return Known(

@@ -159,7 +159,8 @@ def _alone(path: Path) -> Mark | None:
 
 def _mark(connection: sqlite3.Connection) -> Mark | None:
     with suppress(sqlite3.OperationalError):  # a store of an older schema has none yet
-        return connection.execute("SELECT store_id, log FROM mark").fetchone()
+        found: Mark | None = connection.execute("SELECT store_id, log FROM mark").fetchone()
+        return found
     return None
 
 

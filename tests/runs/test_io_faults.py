@@ -58,12 +58,10 @@ def failure() -> sqlite3.OperationalError:
 @contextmanager
 def failing(at: int, when: When) -> Generator[None]:
     """Let the n-th statement fail; none for 0."""
-    whole, Failing.at, Failing.when, Failing.seen = descriptors.FileConnection, at, when, 0
-    descriptors.FileConnection = Failing
-    try:
+    Failing.at, Failing.when, Failing.seen = at, when, 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(descriptors, "FileConnection", Failing)
         yield
-    finally:
-        descriptors.FileConnection = whole
 
 
 class Sink:
@@ -153,7 +151,7 @@ async def play(folder: Path, at: int, when: When) -> list[str]:
     except Exception as error:  # the finding
         wrong.append(f"without a type: {type(error).__name__}: {error}")
     run = await go(sink)
-    state: Bill = run.state or {}
+    state: dict[str, list[str]] = run.state or {}
     if (run.status, state.get("said", [""])[-1]) != ("done", "noted"):
         wrong.append(f"it cannot go on: {run.status} {run.error} {state}")
     wrong += [f"before its intent was stored: {one}" for one in sink.unsaid]
