@@ -62,7 +62,7 @@ def stored(file: Path) -> int:
     connection = sqlite3.connect(file)
     (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     connection.close()
-    return pages * size
+    return int(pages * size)
 
 
 Chat = Callable[[Path, int, Growth], Awaitable[None]]

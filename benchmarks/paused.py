@@ -77,7 +77,7 @@ def stored(path: Path) -> int:
     connection = sqlite3.connect(path)
     (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     connection.close()
-    return pages * size
+    return int(pages * size)
 
 
 async def timed_ms(work: Callable[[], Awaitable[Any]], times: int = 9) -> float:
@@ -147,7 +147,7 @@ async def together(path: Path, approvals: list[str]) -> float:
     """Answers a second of two processes, from the first answer to the last."""
     halves = [approvals[::2], approvals[1::2]]
     spans = await asyncio.gather(*(child("--child", "answer", str(path), json.dumps(half)) for half in halves))
-    return len(approvals) / (max(span[1] for span in spans) - min(span[0] for span in spans))
+    return float(len(approvals) / (max(span[1] for span in spans) - min(span[0] for span in spans)))
 
 
 async def measure(path: Path, runs: int, size: int, answers: int) -> dict[str, Any]:

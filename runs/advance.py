@@ -322,7 +322,7 @@ class Lease:
         return await self._past_breakpoint(snapshot)
 
     async def _answered(self, interrupts: Sequence[Interrupt]) -> Any:
-        """The answers that there are; None where all that was decided is budgets: their nodes run again by themselves."""
+        """The answers that there are; None where only budgets were decided, whose nodes run again by themselves."""
         decided = await self._decisions(interrupts)
         if not decided:
             return _Park(interrupts)

@@ -134,8 +134,8 @@ async def _reused(engine: Engine, parent: RunRow, key: Key, wish: Wish) -> tuple
     if later and wish.effects is None:
         raise InvalidInput(
             "effects",
-            f"after step {wish.at} the run made {len(later)} effect{'s' * (len(later) > 1)}. Choose: reuse (the same calls take their "
-            "recorded results) or redo (they are made anew).",
+            f"after step {wish.at} the run made {len(later)} effect{'s' * (len(later) > 1)}. Choose: reuse (the same "
+            "calls take their recorded results) or redo (they are made anew).",
         )
     return tuple(later) if later and wish.effects == "reuse" else None
 

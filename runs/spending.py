@@ -9,6 +9,7 @@ from typing import NoReturn, cast
 
 from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
+
 from .budget import OUTPUT_TOKENS, Amounts, Measure, Purse
 from .decisions import MARK, Decision, DecisionWord, Extend, Question, decision_from_json, question
 from .store import ApprovalRow

@@ -79,7 +79,8 @@ def _options() -> argparse.Namespace:
 
 def _figures(found: Figures | Pass, *counted: str) -> dict[str, Any]:
     """As JSON types; a Counter is more than `asdict` can copy."""
-    plain = asdict(replace(found, **{name: Counter[str]() for name in counted}))
+    empty: dict[str, Any] = {name: Counter[str]() for name in counted}
+    plain = asdict(replace(found, **empty))
     return {**plain, **{name: dict(getattr(found, name)) for name in counted}}
 
 

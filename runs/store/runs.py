@@ -233,14 +233,14 @@ def park(
     Raises:
         Fenced: Another worker took the run over, or it was cancelled.
     """
-    run = held_run(conn, run_id, epoch)
-    stored = approvals.ensure(conn, run, questions)
+    stored = approvals.ensure(conn, held_run(conn, run_id, epoch), questions)
     approvals.cancel_open(conn, run_id, keep=[row.approval_id for row in stored])
     waiting = sum(row.state == "pending" for row in stored)
     status: Literal["waiting", "queued"] = "waiting" if waiting else "queued"
     changes = _used(usage, model, worked_s)
     # One event for each question, and one for the run that waits.
-    changes |= _tip(conn, run := run_record(conn, run_id, epoch), heads, news=waiting + 1 if waiting else 0)
+    run = run_record(conn, run_id, epoch)
+    changes |= _tip(conn, run, heads, news=waiting + 1 if waiting else 0)
     change_run(conn, run, status=status, owner=None, updated_at=now, **changes)
     return Parked(status, stored)
 

@@ -41,7 +41,7 @@ async def test_the_next_model_answers_where_one_is_down_and_the_run_is_told() ->
 
         limited = False
 
-        async def reserve(self, *asked: object) -> Any:
+        async def reserve(self, input_tokens: int, output_tokens: int | None, cost_usd: Any) -> Any:
             raise AssertionError("a run without limits is asked for no leave")
 
         def spend(self, usage: Any, model: str) -> None: ...

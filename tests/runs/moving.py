@@ -102,6 +102,7 @@ async def moved(url: str) -> int:
 
     def read() -> int:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
-            return conn.execute("SELECT count(*) FROM run WHERE version='2' AND status='waiting'").fetchone()[0]
+            (count,) = conn.execute("SELECT count(*) FROM run WHERE version='2' AND status='waiting'").fetchone()
+            return int(count)
 
     return await asyncio.to_thread(read)

@@ -38,6 +38,7 @@ class Desk:
         self.at_once = 0
         self._now = 0
         self.go = asyncio.Event()
+        self.two = asyncio.Event()
         if not held:
             self.go.set()
 
@@ -45,6 +46,8 @@ class Desk:
         self.asked.append(call.messages[-1].content)
         self._now += 1
         self.at_once = max(self.at_once, self._now)
+        if len(self.asked) == 2:
+            self.two.set()
         await self.go.wait()
         self._now -= 1
         return Completion(
@@ -114,8 +117,7 @@ async def test_calls_that_only_might_pass_the_limit_wait_for_those_under_way(run
     desk = Desk(held=True)
     run = await runner.start(researching(desk), {"topics": TOPICS[:3]}, budget=Budget(tokens=500))
     async with asyncio.timeout(20):
-        while len(desk.asked) < 2:
-            await asyncio.sleep(0.01)
+        await desk.two.wait()
     desk.go.set()
 
     run = await run.wait()

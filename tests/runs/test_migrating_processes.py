@@ -29,7 +29,8 @@ async def waiting(url: str, name: str = "Ada") -> Run[Any]:
 
 def state_of(url: str, run_id: str) -> tuple[str, str]:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
-        return conn.execute("SELECT version, status FROM run WHERE run_id=?", (run_id,)).fetchone()
+        version, status = conn.execute("SELECT version, status FROM run WHERE run_id=?", (run_id,)).fetchone()
+        return str(version), str(status)
 
 
 COMMIT = 12

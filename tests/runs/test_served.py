@@ -138,6 +138,7 @@ def ask(url: str, path: str, body: dict[str, Any] | None = None, *, post: bool =
 
 def until(url: str, run_id: str, *wanted: str) -> dict[str, Any]:
     end = time.monotonic() + PATIENCE_S
+    found: dict[str, Any]
     while (found := ask(url, f"/runs/{run_id}").json())["status"] not in wanted:
         assert time.monotonic() < end, found
         time.sleep(0.05)

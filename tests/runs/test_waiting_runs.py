@@ -73,7 +73,7 @@ async def test_no_statement_of_an_answer_looks_at_every_run(tmp_path: Path, monk
             await (await runner.start("drafts", {"text": f"{number}"})).wait()
 
     def traced(*given: Any, **named: Any) -> sqlite3.Connection:
-        connection = connect(*given, **named)
+        connection: sqlite3.Connection = connect(*given, **named)
         connection.set_trace_callback(statements.add)
         return connection
 
