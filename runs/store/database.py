@@ -128,6 +128,8 @@ class Store:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._writing().put(Job(work, lane, full, beside=beside, size=None if full else size, loop=loop, future=future))
+        if future.done() and future.exception() is None:  # done in this thread
+            return future.result()
         return await self._given(future)
 
     def write_now(self, work: Callable[[sqlite3.Connection], T], *, full: bool = False, lane: str = "") -> T:

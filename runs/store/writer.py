@@ -43,8 +43,8 @@ ALONE_S = 0.005
 LOG_PAGES = 1000
 """Pages in the log from which on it is copied back."""
 
-HELD_S = 0.002
-"""Seconds that a posted job waits for one that it can share a transaction with."""
+HELD_S = 0.005
+"""Seconds that a posted job waits for one that it can share a transaction with; each wait wakes the loop once."""
 
 
 @dataclass(slots=True, eq=False)
