@@ -183,7 +183,7 @@ class Races:
 
     def _heard(self, child: Child) -> str:
         if not child.lines and not child.listen(PATIENCE_S, lambda _: True):
-            raise RuntimeError(f"a process gave no account of its answer; see {self._log}")
+            raise RuntimeError(f"a process gave no account of its answer: {self._log.read_text()[-3000:]}")
         return child.lines[-1]
 
     def _judge(self, approval_id: str, run_id: str, told: list[dict[str, Any]]) -> None:
