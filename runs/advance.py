@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, Interrupt, StateSnapshot
 
 from ..core.context import current_node, current_run, node_calls
-from ..core.errors import BudgetExceeded, Fenced, Rejected, RunTimeout, StoreError
+from ..core.errors import BudgetExceeded, CollegiumError, Fenced, Rejected, RunTimeout, StoreError
 from ..core.messages import Usage
 from ..core.tape import through_now, whole_tape
 from ..guardrails.policy import Policy
@@ -113,6 +113,9 @@ async def advance(
         node_calls.set(None)
         try:
             outcome = await lease.drive()
+        except StoreError:
+            await lease.give_up()
+            raise
         finally:
             current_run.reset(token)
     return outcome
@@ -246,6 +249,11 @@ class Lease:
             log.debug("run %s failed", self.row.run_id, exc_info=True)
             await self._finish("failed", reason_of(error, self.scope.budget))
             return self._outcome("failed", error)
+
+    async def give_up(self) -> None:
+        """Hear what else of this lease could not be stored: its caller is told, so nobody else need be."""
+        with suppress(CollegiumError):
+            await self.engine.store.flush(self.scope.lane)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncGenerator[None]:
