@@ -179,8 +179,12 @@ class Store:
         Raises:
             CollegiumError: A posted job of the lane (of any, when none is named) had failed.
         """
-        await self._settle()
-        if (error := self._writing().unheard(lane)) is not None:
+        error: BaseException | None = None
+        try:
+            await self._settle()
+        finally:  # who waited may have shared the transaction that failed, and hears of it by that
+            error = self._writing().unheard(lane)
+        if error is not None:
             raise error
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
