@@ -28,7 +28,9 @@ def test_importing_collegium_loads_no_room_and_nothing_heavy() -> None:
     assert rooms == "[]"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["models", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["run", "--help"], ["models", "--help"], ["eval", "--help"]]
+)
 def test_help_loads_only_the_cli_and_nothing_heavy(words: list[str]) -> None:
     run = f"""
 import contextlib, io

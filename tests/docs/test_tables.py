@@ -9,6 +9,7 @@ from typing import cast, get_args
 import pytest
 
 from collegium.cli.app import app, models_app
+from collegium.cli.evaluating import eval_app
 from collegium.cli.failures import DONE, FAILED, WAITING, WRONG_USAGE
 from collegium.cli.shapes import approval_json, finding_json, passage_json, run_json
 from collegium.core import errors
@@ -26,7 +27,9 @@ from collegium.tools import Effect, FunctionTool, Risk, Tool
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-ROOMS = [ROOT / name for name in ("agents", "cli", "core", "graphs", "guardrails", "knowledge", "models", "runs")]
+ROOMS = [
+    ROOT / name for name in ("agents", "cli", "core", "evals", "graphs", "guardrails", "knowledge", "models", "runs")
+]
 
 
 def page(name: str) -> str:
@@ -170,11 +173,13 @@ def test_the_words_of_tools_have_rows() -> None:
 
 def verbs() -> list[str]:
     own = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
-    return [*own, *(f"models {command.name}" for command in models_app.registered_commands)]
+    groups = {"models": models_app, "eval": eval_app}
+    below = [f"{group} {command.name}" for group, verbs in groups.items() for command in verbs.registered_commands]
+    return [*own, *below]
 
 
 def test_each_verb_has_a_row() -> None:
-    shown = [" ".join(re.findall(r"^(models [a-z]+|[a-z]+)", word)) for word in first_words("cli.md", "verb")]
+    shown = [" ".join(re.findall(r"^((?:models|eval) [a-z]+|[a-z]+)", word)) for word in first_words("cli.md", "verb")]
 
     assert sorted(shown) == sorted(verbs())
 

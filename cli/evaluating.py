@@ -1,0 +1,35 @@
+"""The verbs of `collegium eval`: what each takes, and the function that does it.
+
+As in `app.py`, nothing but typer is imported here; a verb imports its part when it runs. Add a verb by a function
+of a few lines here and a file of its own, `cli/evaluating_NAME.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+eval_app = typer.Typer(help="Measure parts against data sets, with intervals.", invoke_without_command=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+@eval_app.callback()
+def evaluate(context: typer.Context) -> None:
+    """Measure parts against data sets, with intervals."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@eval_app.command("ranking")
+def eval_ranking(
+    ranking: Annotated[Path, typer.Argument(help="JSON lines: query_id, doc_id, score or rank.", metavar="FILE")],
+    qrels: Annotated[Path, typer.Option("--qrels", metavar="FILE", help="JSON lines: query_id, doc_id, grade.")],
+    as_json: Json = False,
+) -> int:
+    """Measure a ranking that any search engine made."""
+    from .evaluating_retrieval import ranking as measure
+
+    return measure(ranking, qrels, as_json=as_json)
