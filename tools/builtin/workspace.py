@@ -1,17 +1,16 @@
 """Files of one folder as tools: list, read, write, and nothing outside it.
 
-A path is opened one component at a time, each relative to the descriptor of the folder before it and
-without following links (`openat` with `O_NOFOLLOW`). So `..`, absolute paths and symbolic links cannot
-lead out, and neither can a link that is put in place between a check and its use: there is no check.
+Every file is opened beneath the folder in one step that follows no link (`_beneath`). So `..`, absolute paths and
+symbolic links cannot lead out, and neither can a link that is put in place between a check and its use: there is no
+check.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,19 @@ from typing import Any
 from ...core.errors import InvalidTool, ToolError
 from ..base import IdempotencyKey
 from ..function import FunctionTool, tool
+from ._beneath import (
+    CREATE,
+    FOLDER,
+    MAX_COMPONENTS,
+    confines,
+    demand_regular,
+    folder_beneath,
+    open_beneath,
+    open_regular,
+    reason,
+)
 
 MAX_FILES = 1000
-_FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def workspace(
@@ -32,7 +40,8 @@ def workspace(
 
     Reading is `read`, listing of low and reading of medium risk. Writing is `idempotent` (the same content at
     the same path twice is one effect) and of medium risk: it asks once untrusted text had a part in the call.
-    Symbolic links are neither followed nor listed; only regular files are read or replaced.
+    Symbolic links and mount points below it are neither followed nor listed; only regular files with a single name
+    (no hard links) are read, only regular ones are replaced.
 
     Args:
         folder: The folder; made on the first write if it is not there. It may itself be a link.
@@ -42,7 +51,7 @@ def workspace(
     Raises:
         InvalidTool: This system cannot open files relative to a folder (it is not POSIX).
     """
-    if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
+    if not confines():
         raise InvalidTool("workspace", "this system cannot confine paths to a folder (POSIX is needed).")
     root = Path(folder)
 
@@ -53,10 +62,11 @@ def workspace(
         Args:
             subfolder: Only the files below this folder; "." for all.
         """
+        parts = relative_parts("list_files", subfolder, empty=True)
         if not root.is_dir():
             return []
-        with _folder("list_files", root, _parts("list_files", subfolder, empty=True)) as descriptor:
-            return sorted(_walk(descriptor, "" if subfolder == "." else subfolder.strip("/") + "/"))
+        with _within("list_files", root, parts) as descriptor:
+            return sorted(_walk(descriptor, "".join(f"{part}/" for part in parts), len(parts)))
 
     @tool(effect="read", risk="medium", origin="file")
     def read_file(path: str) -> str:
@@ -65,8 +75,8 @@ def workspace(
         Args:
             path: The file, relative to the workspace.
         """
-        *folders, name = _parts("read_file", path)
-        with _folder("read_file", root, folders) as parent:
+        *folders, name = relative_parts("read_file", path)
+        with _within("read_file", root, folders) as parent:
             return _read(parent, name, path, max_read_bytes)
 
     @tool(effect="idempotent", risk="medium")
@@ -78,69 +88,91 @@ def workspace(
             content: The whole text.
             key: Names the attempt's temporary file.
         """
-        *folders, name = _parts("write_file", path)
-        data = content.encode()
+        *folders, name = relative_parts("write_file", path)
+        data = _encoded(content)
         if len(data) > max_write_bytes:
             raise ToolError("write_file", f"{path!r}: {len(data)} bytes, {max_write_bytes} are allowed.")
-        root.mkdir(parents=True, exist_ok=True)
-        with _folder("write_file", root, folders, make=True) as parent:
+        with _within("write_file", root, folders, make=True) as parent:
             _write(parent, name, path, data, key)
         return {"path": path, "bytes": len(data)}
 
     return [list_files, read_file, write_file]
 
 
-def _parts(tool_name: str, path: str, *, empty: bool = False) -> list[str]:
-    if path.startswith("/") or "\\" in path or "\0" in path:
-        raise ToolError(tool_name, f"{path!r} is not a path relative to the workspace.")
+def relative_parts(tool_name: str, path: str, *, empty: bool = False) -> list[str]:
+    """The components of a path that a model gave.
+
+    Raises:
+        ToolError: It is not relative, or leads upward; or it names nothing and `empty` does not allow that.
+    """
+    if path.startswith("/") or "\\" in path or "\0" in path or not _encodable(path):
+        raise ToolError(tool_name, f"{path[:200]!r} is not a path relative to the workspace.")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise ToolError(tool_name, f"{path!r} leads out of the workspace; '..' is not allowed.")
+        raise ToolError(tool_name, f"{path[:200]!r} leads out of the workspace; '..' is not allowed.")
     if not parts and not empty:
-        raise ToolError(tool_name, f"{path!r} does not name a file.")
+        raise ToolError(tool_name, f"{path[:200]!r} does not name a file.")
     return parts
 
 
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: no file can have such a name
+        return False
+    return True
+
+
+def _encoded(content: str) -> bytes:
+    try:
+        return content.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError("write_file", f"the content is not text: {error.reason} at {error.start}.") from error
+
+
 @contextmanager
-def _folder(tool_name: str, root: Path, parts: list[str], *, make: bool = False) -> Generator[int]:
-    """The descriptor of a folder below `root`, reached without following a link."""
-    with ExitStack() as opened:
-        try:
-            descriptor = os.open(root, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-            opened.callback(os.close, descriptor)
-            for part in parts:
-                if make:
-                    with suppress(FileExistsError):
-                        os.mkdir(part, dir_fd=descriptor)
-                descriptor = os.open(part, os.O_RDONLY | _FOLDER, dir_fd=descriptor)
-                opened.callback(os.close, descriptor)
+def _within(tool_name: str, root: Path, parts: list[str], *, make: bool = False) -> Generator[int]:
+    """The descriptor of a folder below `root`; what the system refuses meanwhile is a `ToolError`."""
+    try:
+        if make:
+            root.mkdir(parents=True, exist_ok=True)
+        with folder_beneath(root, parts, make=make) as descriptor:
             yield descriptor
-        except OSError as error:
-            raise ToolError(tool_name, f"{'/'.join(parts) or '.'!r}: {_reason(error)}.") from error
+    except OSError as error:
+        place = "/".join(parts) or "."
+        raise ToolError(tool_name, f"{place[:200]!r}: {reason(error)}.") from error
 
 
-def _walk(descriptor: int, prefix: str) -> list[str]:
+def _walk(descriptor: int, prefix: str, depth: int) -> list[str]:
     """The regular files below a folder, at most `MAX_FILES`; links are passed over."""
     found: list[str] = []
     for name in sorted(os.listdir(descriptor)):
-        kind = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-        if stat.S_ISREG(kind):
-            found.append(prefix + name)
-        elif stat.S_ISDIR(kind):
-            below = os.open(name, os.O_RDONLY | _FOLDER, dir_fd=descriptor)
-            try:
-                found += _walk(below, f"{prefix}{name}/")
-            finally:
-                os.close(below)
+        with suppress(OSError):  # it vanished, or turned into a link, while the folder was read
+            kind = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+            if stat.S_ISREG(kind):
+                found.append(prefix + _shown(name))
+            elif stat.S_ISDIR(kind) and depth < MAX_COMPONENTS:
+                found += _walk_below(descriptor, name, prefix, depth)
         if len(found) >= MAX_FILES:
             break
     return found[:MAX_FILES]
 
 
+def _walk_below(descriptor: int, name: str, prefix: str, depth: int) -> list[str]:
+    below = open_beneath(descriptor, [name], FOLDER)
+    try:
+        return _walk(below, f"{prefix}{_shown(name)}/", depth + 1)
+    finally:
+        os.close(below)
+
+
+def _shown(name: str) -> str:
+    """A name as text: bytes that are no UTF-8 become question marks, as no text could name such a file."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def _read(parent: int, name: str, path: str, limit: int) -> str:
-    descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=parent)
-    with os.fdopen(descriptor, "rb") as file:
-        _demand_regular("read_file", path, os.fstat(descriptor).st_mode)
+    with os.fdopen(open_regular(parent, [name]), "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise ToolError("read_file", f"{path!r} is larger than {limit} bytes.")
@@ -152,26 +184,20 @@ def _read(parent: int, name: str, path: str, limit: int) -> str:
 
 def _write(parent: int, name: str, path: str, data: bytes, key: str) -> None:
     with suppress(FileNotFoundError):
-        there = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        _demand_regular("write_file", path, there.st_mode)
+        # a hard link may be replaced: the new file is another one, and what the old name leads to stays as it is
+        demand_regular(os.stat(name, dir_fd=parent, follow_symlinks=False), links=True)
     # named after the key: an attempt that died half-way is taken up by the next one, not left behind
     part = f".{sha256(f'{key}/{name}'.encode()).hexdigest()[:16]}.part"
     with suppress(FileNotFoundError):
         os.unlink(part, dir_fd=parent)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o644, dir_fd=parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
-
-
-def _demand_regular(tool_name: str, path: str, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        raise ToolError(tool_name, f"{path!r} is not a regular file.")
-
-
-def _reason(error: OSError) -> str:
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return "a link or a file stands where a folder is needed"
-    return (error.strerror or str(error)).lower()
+    descriptor = open_beneath(parent, [part], CREATE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=parent)
+        raise
