@@ -318,6 +318,18 @@ def doctor(
 
 
 @app.command()
+def rekey(
+    decrypt: Annotated[bool, typer.Option("--decrypt", help="Keep the store as plain records from here on.")] = False,
+    db: Database = None,
+    as_json: Json = False,
+) -> int:
+    """Encrypt a store with the key in COLLEGIUM_STORE_KEY; its old key, if any, is in COLLEGIUM_STORE_KEY_OLD."""
+    from .rekeying import rekey
+
+    return rekey(decrypt=decrypt, db=db, as_json=as_json)
+
+
+@app.command()
 def inbox(db: Database = None, as_json: Json = False) -> int:
     """List what waits for a person, whole."""
     from .answering import inbox

@@ -23,7 +23,7 @@ def doctor(export: Path | None, *, db: str | None, as_json: bool) -> int:
     """Examine a copy of the store; the exit status says whether it is whole."""
     from ..runs.store.examining import examine
 
-    path = _file(db)
+    path = store_file(db)
     found = examine(path)
     if export is not None:
         _export(found, export)
@@ -34,7 +34,12 @@ def doctor(export: Path | None, *, db: str | None, as_json: bool) -> int:
     return DONE if found.whole else FAILED
 
 
-def _file(db: str | None) -> Path:
+def store_file(db: str | None) -> Path:
+    """The file of the store that is meant.
+
+    Raises:
+        InvalidInput: There is none.
+    """
     from ..runs.store import Store
 
     url = store_url(db)

@@ -50,6 +50,7 @@
     │   └── CassetteMismatch       a replay asks for something else than was recorded (shows the words)
     └── StoreError                 the database
         ├── StoreUnavailable       cannot be opened or written (locked, full, not a store)
+        ├── StoreKeyError          its key is missing, or is another
         └── CorruptState           a stored record is damaged (names the record)
 
 An error keeps its fields, is built only from its arguments, and can be pickled.
@@ -675,6 +676,12 @@ class StoreUnavailable(StoreError):
     """The database cannot be opened or written."""
 
     code = "store_unavailable"
+
+
+class StoreKeyError(StoreError):
+    """The key of an encrypted database is missing, is another, or is no key."""
+
+    code = "store_key"
 
 
 class CorruptState(StoreError):

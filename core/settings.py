@@ -25,6 +25,16 @@ def database_url(given: str | None = None, start: Path | None = None) -> str:
     return f"sqlite:///{project_home(start) / DEFAULT_DB.name}"
 
 
+def store_key() -> str | None:
+    """The key of an encrypted store: `COLLEGIUM_STORE_KEY`; None for stores that are not."""
+    return os.environ.get("COLLEGIUM_STORE_KEY") or None
+
+
+def vault_key() -> str | None:
+    """The key of redacted values that wait in a store: `COLLEGIUM_VAULT_KEY`, else that of the store."""
+    return os.environ.get("COLLEGIUM_VAULT_KEY") or store_key()
+
+
 def project_home(start: Path | None = None) -> Path:
     """The nearest `.collegium` folder at or above `start`, else the one to be made in `start`."""
     here = (start or Path.cwd()).resolve()

@@ -53,7 +53,7 @@ async def prospects(store: Store, graph: AnyGraph) -> list[Prospect]:
     with TemporaryDirectory(prefix="collegium-") as folder:
         copy = Path(folder) / store.path.name
         await asyncio.to_thread(_copy, store.path, copy)
-        copied = Store(f"sqlite:///{copy}")
+        copied = Store(f"sqlite:///{copy}", key=store.key)
         await copied.open()
         try:
             return await _of(copied, graph)

@@ -145,7 +145,7 @@ async def _compact(engine: Engine) -> int:
         return 0
     before = await store.read(compacting.total_bytes)
     try:
-        await asyncio.to_thread(compacting.compact, store.path, store.busy_s)
+        await asyncio.to_thread(compacting.compact, store.path, store.busy_s, store.key)
     except StoreUnavailable as error:  # what was to go is gone; the file keeps its length
         log.warning("the free space of %s could not be given back: %s", store.name, error)
     return max(before - await store.read(compacting.total_bytes), 0)

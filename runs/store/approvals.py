@@ -15,6 +15,7 @@ from ...core.errors import AlreadyDecided, ApprovalExpired, StaleApproval, Unkno
 from .codec import stamp
 from .found import Found
 from .rows import ApprovalRow, RunRow
+from .sealing import hidden_value
 from .tables import (
     APPROVAL,
     SELECT_APPROVAL,
@@ -38,7 +39,7 @@ def get(conn: sqlite3.Connection, approval_id: str) -> ApprovalRow:
     record = conn.execute(f"{SELECT_APPROVAL} WHERE approval_id=?", (approval_id,)).fetchone()
     if record is None:
         raise UnknownApproval(approval_id)
-    return decode_approval(record)
+    return decode_approval(conn, record)
 
 
 def of_run(conn: sqlite3.Connection, run_id: str, *, interrupt_id: str | None = None) -> list[ApprovalRow]:
@@ -84,7 +85,7 @@ def inbox(
         tests.append("(created_at, rowid) > (?, ?)")
         values += _place(conn, after)
     where = f"WHERE {' AND '.join(tests)} ORDER BY created_at, rowid LIMIT ?"
-    return readable_approvals(conn.execute(f"{SELECT_APPROVAL} {where}", (*values, limit)))
+    return readable_approvals(conn, conn.execute(f"{SELECT_APPROVAL} {where}", (*values, limit)))
 
 
 def _place(conn: sqlite3.Connection, approval_id: str) -> tuple[str, int]:
@@ -147,7 +148,12 @@ def decide(
     decided = replace(row, state="decided", decision=dict(decision), decided_by=by, decided_at=now)
     won = conn.execute(
         f"{UPDATE_APPROVAL} AND state='pending' AND digest=? AND (expires_at IS NULL OR expires_at > ?)",
-        (*sealed(decided, APPROVAL), approval_id, wanted, stamp(now)),
+        (
+            *sealed(conn, decided, "approval", APPROVAL),
+            approval_id,
+            hidden_value(conn, "approval", "digest", wanted),
+            stamp(now),
+        ),
     ).rowcount
     if not won:
         raise _refusal(row, wanted)
@@ -164,7 +170,7 @@ def any_due(conn: sqlite3.Connection, now: datetime) -> bool:
 def expire_due(conn: sqlite3.Connection, now: datetime) -> list[str]:
     """Let lapse what nobody answered in time; returns the runs that can go on because of it."""
     lapsed = "WHERE state='pending' AND expires_at IS NOT NULL AND expires_at <= ?"
-    due = readable_approvals(conn.execute(f"{SELECT_APPROVAL} {lapsed}", (stamp(now),)).fetchall())
+    due = readable_approvals(conn, conn.execute(f"{SELECT_APPROVAL} {lapsed}", (stamp(now),)).fetchall())
     for row in due:
         _store(conn, replace(row, state="expired", decided_at=now))
     return [run_id for run_id in dict.fromkeys(row.run_id for row in due) if queue_if_decided(conn, run_id, now)]
@@ -214,8 +220,8 @@ def _refusal(row: ApprovalRow, digest: str) -> Exception:
 
 
 def _store(conn: sqlite3.Connection, row: ApprovalRow) -> None:
-    conn.execute(UPDATE_APPROVAL, (*sealed(row, APPROVAL), row.approval_id))
+    conn.execute(UPDATE_APPROVAL, (*sealed(conn, row, "approval", APPROVAL), row.approval_id))
 
 
 def _fetch(conn: sqlite3.Connection, where: str, *values: Any, **named: Any) -> list[ApprovalRow]:
-    return [decode_approval(record) for record in conn.execute(f"{SELECT_APPROVAL} {where}", named or values)]
+    return [decode_approval(conn, record) for record in conn.execute(f"{SELECT_APPROVAL} {where}", named or values)]

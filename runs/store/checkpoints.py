@@ -16,6 +16,7 @@ from ...core.errors import CorruptState
 from . import pieces
 from .codec import checksum, verify
 from .pieces import Row, Typed
+from .sealing import hidden_at, shown_at
 
 Version = int | str | float
 
@@ -87,20 +88,25 @@ def put(
     rows = [(thread_id, ns, blob.channel, blob.version, *_cut(conn, thread_id, ns, blob)) for blob in blobs]
     if rows:
         conn.executemany(_PUT_BLOB, [(*row, checksum(*row)) for row in rows])
-    conn.execute(_PUT, (*key, parent_id, run_id, body, checksum(*key, parent_id, run_id, body)))
+    kept = hidden_at(conn, body, "checkpoint", *key)
+    conn.execute(_PUT, (*key, parent_id, run_id, kept, checksum(*key, parent_id, run_id, kept)))
 
 
 def put_writes(conn: sqlite3.Connection, key: Key, writes: Sequence[Write], *, replace: bool) -> None:
     """Store what a task wrote; where its write is stored already, keep that one, or replace it."""
-    rows = [
-        (*key, *write[:4], *pieces.cut(conn, key.thread_id, write.value, _write_row(key, write))) for write in writes
-    ]
+    rows = [(*key, *write[:4], *_kept(conn, key.thread_id, write.value, _write_row(key, write))) for write in writes]
     conn.executemany(_REPLACE_WRITE if replace else _KEEP_WRITE, [(*row, checksum(*row)) for row in rows])
 
 
 def _cut(conn: sqlite3.Connection, thread_id: str, ns: str, blob: Blob) -> Typed:
     row = _blob_row(ns, blob.channel, blob.version)
-    return pieces.cut(conn, thread_id, blob.value, row, fields=blob.channel == START)
+    return _kept(conn, thread_id, blob.value, row, fields=blob.channel == START)
+
+
+def _kept(conn: sqlite3.Connection, thread_id: str, value: Typed, row: Row, *, fields: bool = False) -> Typed:
+    """Kind and bytes of a value as its row holds them."""
+    kind, data = pieces.cut(conn, thread_id, value, row, fields=fields)
+    return kind, hidden_at(conn, data, *row.place(thread_id))
 
 
 def _blob_row(ns: str, channel: str, version: Version) -> Row:
@@ -139,7 +145,7 @@ def find(conn: sqlite3.Connection, search: Search, limit: int | None = None) -> 
     )
     for *key, parent_id, run_id, body, seal in cursor:
         verify(seal, *key, parent_id, run_id, body, what=f"checkpoint {key[2]} of thread {key[0]}")
-        yield Record(Key(*key), parent_id, run_id, body)
+        yield Record(Key(*key), parent_id, run_id, shown_at(conn, body, "checkpoint", *key))
 
 
 def values(
@@ -161,8 +167,9 @@ def values(
             raise CorruptState(what, "the value is missing. Restore the store from a copy.")
         kind, data, seal = row
         verify(seal, thread_id, ns, channel, version, kind, data, what=what)
-        row = None if channel == START else _blob_row(ns, channel, version)
-        found[channel] = pieces.joined(conn, thread_id, (kind, data), what, row)
+        row = _blob_row(ns, channel, version)
+        value = kind, shown_at(conn, data, *row.place(thread_id))
+        found[channel] = pieces.joined(conn, thread_id, value, what, None if channel == START else row)
     return found
 
 
@@ -201,8 +208,10 @@ def copy_thread(conn: sqlite3.Connection, source: str, target: str) -> None:
     for ns, channel, version, kind, data in conn.execute(
         "SELECT ns, channel, version, type, data FROM blob WHERE thread_id=?", (source,)
     ).fetchall():
-        seal = checksum(target, ns, channel, version, kind, data)
-        conn.execute(_PUT_BLOB, (target, ns, channel, version, kind, data, seal))
+        row = _blob_row(ns, channel, version)
+        kept = hidden_at(conn, shown_at(conn, data, *row.place(source)), *row.place(target))
+        seal = checksum(target, ns, channel, version, kind, kept)
+        conn.execute(_PUT_BLOB, (target, ns, channel, version, kind, kept, seal))
 
 
 def namespaces(conn: sqlite3.Connection, thread_id: str) -> list[str]:
@@ -224,4 +233,6 @@ def _verified(conn: sqlite3.Connection, key: Key, row: tuple[str, int, str, str,
     task_id, idx, task_path, channel, kind, data, seal = row
     what = f"write {idx} of task {task_id} on checkpoint {key.checkpoint_id}"
     verify(seal, *key, task_id, idx, task_path, channel, kind, data, what=what)
-    return Write(task_id, idx, task_path, channel, pieces.joined(conn, key.thread_id, (kind, data), what))
+    place = ("pending_write", *key, task_id, idx)
+    value = kind, shown_at(conn, data, *place)
+    return Write(task_id, idx, task_path, channel, pieces.joined(conn, key.thread_id, value, what))

@@ -66,17 +66,6 @@ def stored(name: str, value: Any) -> SqlValue:
     return value if value is None or conversion is None else conversion[0](value)
 
 
-def decode(kind: type[RowT], names: tuple[str, ...], record: Sequence[Any], what: str) -> RowT:
-    """The row of a record whose last column is its checksum.
-
-    Raises:
-        CorruptState: The record's bytes are not those that were stored.
-    """
-    *values, seal = record
-    verify(seal, *values, what=what)
-    return from_columns(kind, names, values)
-
-
 def from_columns(kind: type[RowT], names: tuple[str, ...], values: Sequence[Any]) -> RowT:
     """The row whose columns hold these values."""
     given = list(values)

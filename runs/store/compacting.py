@@ -27,13 +27,13 @@ def is_worth_it(conn: sqlite3.Connection) -> bool:
     return _pragma(conn, "freelist_count") > WORTH * _pragma(conn, "page_count")
 
 
-def compact(path: Path, busy_s: float) -> None:
+def compact(path: Path, busy_s: float, key: str | None) -> None:
     """Write the file anew without what is free in it, in one transaction; others wait until it is done.
 
     Raises:
         StoreUnavailable: The disk is full, or the file is in use for longer than `busy_s` seconds.
     """
-    connection = open_file(path, busy_s)
+    connection = open_file(path, busy_s, key)
     try:
         connection.execute("VACUUM")
         # In WAL mode the file itself shrinks only when the log is copied back.

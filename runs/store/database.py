@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.errors import CorruptState, StoreError, StoreUnavailable, UnknownApproval, UnknownRun
+from ...core.settings import store_key
 from . import log, soundness
 from .inline import Inline, Work
 from .problems import translate
@@ -29,13 +30,15 @@ _MEMORY = (":memory:", "/:memory:", "")
 class Store:
     """Keeps what runs need to survive a restart. Building one does no I/O; `open` does."""
 
-    def __init__(self, url: str, *, busy_s: float = 10.0) -> None:
+    def __init__(self, url: str, *, busy_s: float = 10.0, key: str | None = None) -> None:
         """Name the store.
 
         Args:
             url: `sqlite:///path`, `sqlite://:memory:` or a plain path. A relative path counts from the
                 working directory, an absolute one has four slashes in the URL.
             busy_s: Seconds to wait for other processes that write; then `StoreUnavailable`.
+            key: With what the file is encrypted: 32 bytes in base64; else `COLLEGIUM_STORE_KEY`, else it is not.
+                A store in memory never is.
 
         Raises:
             StoreUnavailable: The URL names another kind of database.
@@ -45,6 +48,8 @@ class Store:
         """The file; None for a store in memory."""
         self.busy_s = busy_s
         """Seconds to wait for other processes that write."""
+        self.key = key or store_key()
+        """With what the file is encrypted; None for one that is not."""
         self._writer: Writer | Inline | None = None
         self._opened: Future[None] = Future()
         self._reader: Writer | None = None
@@ -68,6 +73,7 @@ class Store:
         Raises:
             StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked
                 or newer.
+            StoreKeyError: It is encrypted, and the key is missing or another; or it is not, and there is a key.
         """
         await asyncio.wrap_future(self._start())
 
@@ -265,7 +271,7 @@ class Store:
 
     def _connected(self, path: Path, busy_s: float) -> sqlite3.Connection:
         seen = log.look(path)
-        connection = open_file(path, busy_s)
+        connection = open_file(path, busy_s, self.key)
         try:
             self.warning = log.check(connection, path, seen)
             log.begin(connection, path, seen)
@@ -287,7 +293,7 @@ class Store:
         if path is None:
             return self._writing()
         if self._reader is None:
-            self._reader = Writer(self.name, lambda: open_reader(path, self.busy_s), self.busy_s)
+            self._reader = Writer(self.name, lambda: open_reader(path, self.busy_s, self.key), self.busy_s)
             self._reader.start()
         return self._reader
 

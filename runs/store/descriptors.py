@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from .sealing import Cipher
+
 Inode = tuple[int, int]
 """Device and number: a file has one, whatever its names."""
 
@@ -31,6 +33,8 @@ class FileConnection(sqlite3.Connection):
     """A connection that counts as long as it is open."""
 
     inode: Inode | None = None
+    cipher: Cipher | None = None
+    """What encrypts the store; None where it is kept as it is."""
 
     def close(self) -> None:
         """Close it, and what was kept open for it."""

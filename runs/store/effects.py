@@ -30,13 +30,14 @@ def find(conn: sqlite3.Connection, key: str) -> EffectRow | None:
         CorruptState: Its record is damaged.
     """
     record = conn.execute(f"{SELECT_EFFECT} WHERE key=?", (key,)).fetchone()
-    return None if record is None else decode_effect(record)
+    return None if record is None else decode_effect(conn, record)
 
 
 def of_run(conn: sqlite3.Connection, run_id: str) -> list[EffectRow]:
     """The effects of a run, in the order intended."""
     return [
-        decode_effect(record) for record in conn.execute(f"{SELECT_EFFECT} WHERE run_id=? ORDER BY link", (run_id,))
+        decode_effect(conn, record)
+        for record in conn.execute(f"{SELECT_EFFECT} WHERE run_id=? ORDER BY link", (run_id,))
     ]
 
 

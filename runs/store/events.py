@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from ...core.errors import CorruptState
-from .codec import checksum, columns, decode, encode
+from .codec import columns
 from .rows import EventRow
-from .tables import check_fence, select
+from .tables import check_fence, decode, sealed, select
 
 _NAMES = columns(EventRow)
 _SELECT = select(_NAMES, "event")
@@ -39,15 +39,13 @@ def append(
         check_fence(conn, run_id, epoch)
     (last,) = conn.execute("SELECT coalesce(max(seq), 0) FROM event WHERE run_id=?", (run_id,)).fetchone()
     row = EventRow(run_id, last + 1, kind, node, dict(data), now)
-    values = encode(row, _NAMES)
-    conn.execute(_INSERT, (*values, checksum(*values)))
+    conn.execute(_INSERT, sealed(conn, row, "event", _NAMES))
     return row
 
 
 def append_all(conn: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
     """Store events that carry their numbers already, as the one who holds the run counts them."""
-    encoded = [encode(row, _NAMES) for row in rows]
-    conn.executemany(_INSERT, [(*values, checksum(*values)) for values in encoded])
+    conn.executemany(_INSERT, [sealed(conn, row, "event", _NAMES) for row in rows])
 
 
 def after(conn: sqlite3.Connection, run_id: str, seq: int = 0, *, limit: int = 1000) -> list[EventRow]:
@@ -57,7 +55,7 @@ def after(conn: sqlite3.Connection, run_id: str, seq: int = 0, *, limit: int = 1
         CorruptState: A record is damaged, or missing between others.
     """
     found = conn.execute(f"{_SELECT} WHERE run_id=? AND seq>? ORDER BY seq LIMIT ?", (run_id, seq, limit))
-    rows = [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]
+    rows = [_decoded(conn, record) for record in found]
     for number, row in enumerate(rows, start=max(seq, 0) + 1):
         if row.seq != number:
             raise CorruptState(f"run {run_id}", f"its event {number} is missing. Restore the store from a copy.")
@@ -72,10 +70,14 @@ def of_kinds(conn: sqlite3.Connection, run_id: str, kinds: Collection[str]) -> l
     """
     marks = ", ".join("?" * len(kinds))
     found = conn.execute(f"{_SELECT} WHERE run_id=? AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
-    return [decode(EventRow, _NAMES, record, f"event {record[1]} of run {record[0]}") for record in found]
+    return [_decoded(conn, record) for record in found]
 
 
 def last_seq(conn: sqlite3.Connection, run_id: str) -> int:
     """The number of a run's latest event, 0 when it has none."""
     (last,) = conn.execute("SELECT coalesce(max(seq), 0) FROM event WHERE run_id=?", (run_id,)).fetchone()
     return int(last)
+
+
+def _decoded(conn: sqlite3.Connection, record: tuple[Any, ...]) -> EventRow:
+    return decode(conn, EventRow, "event", _NAMES, record, f"event {record[1]} of run {record[0]}")

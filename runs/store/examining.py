@@ -16,13 +16,15 @@ from typing import Any, cast
 
 import ormsgpack
 
-from ...core.errors import CorruptState, StoreError
+from ...core.errors import CorruptState, StoreError, StoreKeyError
+from ...core.settings import store_key
 from . import checkpoints, descriptors, events, given, history, log, runs, salvage, soundness
 from .checkpoints import Search
 from .found import Found
 from .problems import translate
 from .rows import RunRow
 from .schema import fill_up, migrate, migrations, refuse_foreign
+from .sealing import is_encrypted, unlock
 from .soundness import lenient
 
 Line = dict[str, Any]
@@ -49,11 +51,16 @@ class Examined:
         return not self.problems and not self.damaged
 
 
-def examine(path: Path) -> Examined:
+def examine(path: Path, key: str | None = None) -> Examined:
     """Look at every record of a store.
+
+    Args:
+        path: The file.
+        key: With what it is encrypted; else `COLLEGIUM_STORE_KEY`.
 
     Raises:
         OSError: The file cannot be read at all.
+        StoreKeyError: It is encrypted, and the key is missing or another.
     """
     found = Examined(str(path))
     with tempfile.TemporaryDirectory(prefix="collegium-doctor-") as folder:
@@ -68,16 +75,18 @@ def examine(path: Path) -> Examined:
             found.problems.append(error.problem)
             fill_up(copy)  # SQLite opens no file that is too short, though it holds whole pages
         try:
-            _look(found, copy)
+            _look(found, copy, key or store_key())
+        except StoreKeyError:
+            raise
         except (sqlite3.Error, UnicodeDecodeError, StoreError) as error:
             problem = error if isinstance(error, StoreError) else translate(error, str(path))
             found.problems.append(problem.problem)
     return found
 
 
-def _look(found: Examined, copy: Path) -> None:
+def _look(found: Examined, copy: Path, key: str | None) -> None:
     seen = log.look(copy)
-    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+    with closing(descriptors.connect(copy, 0)) as connection:
         connection.text_factory = lenient
         try:
             if warning := log.check(connection, copy, seen):
@@ -85,6 +94,8 @@ def _look(found: Examined, copy: Path) -> None:
         except StoreError as error:
             found.problems.append(error.problem)
         migrate(connection, found.store, migrations())
+        if is_encrypted(connection):
+            connection.cipher = unlock(connection, key, found.store)
         found.problems += _checked(connection)
         found.problems += soundness.miscounted(connection)
         _read(found, connection)

@@ -6,6 +6,7 @@ A row stays short by it, so that lists of runs read no inputs.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from . import pieces
 from .rows import RunRow
@@ -18,6 +19,11 @@ def kept(conn: sqlite3.Connection, thread_id: str, given: bytes) -> bytes:
     kind, data = pieces.cut(conn, thread_id, (_KIND, given), fields=True)
     _, _, level = kind.partition("/")
     return bytes((pieces.INPUT_MARK, int(level))) + data if level else data
+
+
+def replaced(conn: sqlite3.Connection, row: RunRow, given: bytes) -> RunRow:
+    """The run with another input, cut where it is long."""
+    return replace(row, input=kept(conn, row.thread_id, given))
 
 
 def whole(conn: sqlite3.Connection, row: RunRow) -> bytes:
@@ -34,4 +40,4 @@ def whole(conn: sqlite3.Connection, row: RunRow) -> bytes:
 
 def stored_names(held: bytes) -> pieces.Typed | None:
     """Kind and names where a row holds names of pieces."""
-    return (f"{_KIND}/{held[1]}", held[2:]) if len(held) > 2 and held[0] == pieces.INPUT_MARK else None
+    return pieces.cut_input(held)

@@ -13,6 +13,7 @@ from typing import Any
 
 from .codec import to_json
 from .rows import RunRow
+from .sealing import cipher_of
 
 Label = tuple[str, str]
 """Name and value; a tag has an empty name, a value of the metadata is JSON text."""
@@ -28,7 +29,7 @@ class Source:
     order: str
     """The column that tells newer runs from older ones in the index that is read."""
 
-    def having(self, wanted: Sequence[Label]) -> tuple[list[str], list[Any]]:
+    def having(self, wanted: Sequence[tuple[str, str | bytes]]) -> tuple[list[str], list[Any]]:
         """Tests for the runs that have all these labels, and their values."""
         tests = [_HAS] * len(wanted)
         if self is EACH:
@@ -53,7 +54,15 @@ def labels_of(tags: Sequence[str], metadata: Mapping[str, Any]) -> list[Label]:
 def write(conn: sqlite3.Connection, seq: int, row: RunRow) -> None:
     """Store the labels of a run that is stored as number `seq`."""
     if row.tags or row.metadata:
-        conn.executemany(_PUT, [(*label, seq) for label in labels_of(row.tags, row.metadata)])
+        conn.executemany(_PUT, [(*label, seq) for label in kept(conn, labels_of(row.tags, row.metadata))])
+
+
+def kept(conn: sqlite3.Connection, labels: Sequence[Label]) -> Sequence[tuple[str, str | bytes]]:
+    """Labels as this store keeps them; where it is encrypted, equal values of a name are still stored alike."""
+    cipher = cipher_of(conn)
+    if cipher is None:
+        return labels
+    return [(name, cipher.seal_same(value, "run_label", name)) for name, value in labels]
 
 
 def _described(metadata: Mapping[str, Any]) -> Iterator[Label]:

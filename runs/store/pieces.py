@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate, pairwise
@@ -20,12 +21,13 @@ from typing import Any, NamedTuple, cast
 import ormsgpack
 
 from ...core.errors import CorruptState
+from .sealing import OVERHEAD, Cipher, cipher_of, hidden_at, shown, shown_at
 
 Typed = tuple[str, bytes]
 """Kind and bytes of a value; `msgpack/2` is a value of kind `msgpack` that was cut twice."""
 
 SIZE = 1984
-"""Bytes of a piece: with their names and thread, two fill one page of 4 KiB."""
+"""Bytes that a piece takes: with their names and thread, two fill one page of 4 KiB."""
 
 NAMES_SIZE = 512
 """Bytes of a piece that holds names: a row with up to twice as many needs no page of its own."""
@@ -49,12 +51,11 @@ INPUT_MARK = 0xC1
 was cut, and the names."""
 
 _CUT = (
-    "SELECT type, data FROM blob WHERE thread_id=? AND type LIKE '%/%'",
-    "SELECT type, data FROM pending_write WHERE thread_id=? AND type LIKE '%/%'",
-    "SELECT 'msgpack/' || unicode(substr(input, 2, 1)), substr(input, 3) FROM run"
-    f" WHERE thread_id=? AND substr(input, 1, 1)=x'{INPUT_MARK:02x}'",
+    "SELECT type, data, 'blob', thread_id, ns, channel, version FROM blob WHERE thread_id=? AND type LIKE '%/%'",
+    "SELECT type, data, 'pending_write', thread_id, ns, checkpoint_id, task_id, idx FROM pending_write"
+    " WHERE thread_id=? AND type LIKE '%/%'",
 )
-"""Kind and bytes of every value of a thread that was cut."""
+"""Kind, bytes and place of every value of a thread that was cut, but for inputs."""
 
 _PUT = "INSERT OR IGNORE INTO piece VALUES (?, ?, ?)"
 
@@ -71,6 +72,10 @@ class Row(NamedTuple):
     table: str
     slot: tuple[object, ...]
     key: tuple[object, ...]
+
+    def place(self, thread_id: str) -> tuple[object, ...]:
+        """To what the value is bound where the store is encrypted."""
+        return (self.table, thread_id, *self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ def cut(
     if edges:
         row = None  # what is remembered was cut from its start
     before = _before(conn, thread_id, row)
-    levels, size = [data], SIZE
+    levels, size = [data], SIZE if cipher_of(conn) is None else SIZE - OVERHEAD
     if edges:
         levels.append(b"".join(_named(conn, thread_id, data[a:b], size, _NOTHING) for a, b in pairwise(edges)))
         size = NAMES_SIZE
@@ -207,13 +212,15 @@ def _before(conn: sqlite3.Connection, thread_id: str, row: Row | None) -> Cut | 
     if last is None:
         return None
     found = conn.execute(_STORED[last.row.table], (thread_id, *last.row.key)).fetchone()
-    level = len(last.levels) - 1
-    return last if found and found[1] == last.levels[-1] and found[0].endswith(f"/{level}") else None
+    if not found or not found[0].endswith(f"/{len(last.levels) - 1}"):
+        return None
+    return last if shown_at(conn, found[1], *last.row.place(thread_id)) == last.levels[-1] else None
 
 
 def _named(conn: sqlite3.Connection, thread_id: str, data: bytes, size: int, old: tuple[bytes, bytes]) -> bytes:
     """The names of the pieces of `data`. Those that `old`, bytes and names, has at the same place are stored."""
     before, known = old
+    cipher = cipher_of(conn)
     names: list[bytes] = []
     new: list[tuple[str, bytes, bytes]] = []
     for start in range(0, len(data), _RUN * size):
@@ -226,8 +233,8 @@ def _named(conn: sqlite3.Connection, thread_id: str, data: bytes, size: int, old
             if part == before[place : place + size]:
                 names.append(known[place // size * _NAME :][:_NAME])
             else:
-                names.append(_name(part))
-                new.append((thread_id, names[-1], part))
+                names.append(_name(cipher, part))
+                new.append((thread_id, names[-1], hidden_at(conn, part, "piece", thread_id, names[-1])))
     conn.executemany(_PUT, new)
     return b"".join(names)
 
@@ -235,9 +242,8 @@ def _named(conn: sqlite3.Connection, thread_id: str, data: bytes, size: int, old
 def drop_unused(conn: sqlite3.Connection, thread_id: str) -> None:
     """Remove the pieces of a thread that none of its values needs."""
     used: set[bytes] = set()
-    for query in _CUT:
-        for stored in conn.execute(query, (thread_id,)).fetchall():
-            used.update(_needed(conn, thread_id, stored))
+    for stored in _all_cut(conn, thread_id):
+        used.update(_needed(conn, thread_id, stored))
     present = conn.execute("SELECT name FROM piece WHERE thread_id=?", (thread_id,)).fetchall()
     unused = [(thread_id, name) for (name,) in present if name not in used]
     conn.executemany("DELETE FROM piece WHERE thread_id=? AND name=?", unused)
@@ -245,7 +251,28 @@ def drop_unused(conn: sqlite3.Connection, thread_id: str) -> None:
 
 def copy(conn: sqlite3.Connection, source: str, target: str) -> None:
     """Give one thread the pieces of another."""
-    conn.execute("INSERT OR IGNORE INTO piece SELECT ?, name, data FROM piece WHERE thread_id=?", (target, source))
+    if cipher_of(conn) is None:
+        conn.execute("INSERT OR IGNORE INTO piece SELECT ?, name, data FROM piece WHERE thread_id=?", (target, source))
+        return
+    for name, data in conn.execute("SELECT name, data FROM piece WHERE thread_id=?", (source,)).fetchall():
+        part = shown_at(conn, data, "piece", source, name)
+        conn.execute(_PUT, (target, name, hidden_at(conn, part, "piece", target, name)))
+
+
+def _all_cut(conn: sqlite3.Connection, thread_id: str) -> Iterator[Typed]:
+    """Kind and bytes of every value of a thread that was cut."""
+    for query in _CUT:
+        for kind, data, *place in conn.execute(query, (thread_id,)).fetchall():
+            yield kind, shown_at(conn, data, *place)
+    for record in conn.execute("SELECT run_id, input FROM run WHERE thread_id=?", (thread_id,)).fetchall():
+        _, held = shown(conn, "run", ("run_id", "input"), record)
+        if stored := cut_input(held):
+            yield stored
+
+
+def cut_input(held: bytes) -> Typed | None:
+    """Kind and names where a run's row holds names of pieces in place of its input."""
+    return (f"msgpack/{held[1]}", held[2:]) if len(held) > 2 and held[0] == INPUT_MARK else None
 
 
 def _needed(conn: sqlite3.Connection, thread_id: str, stored: Typed) -> Iterator[bytes]:
@@ -268,12 +295,20 @@ def _read(conn: sqlite3.Connection, thread_id: str, names: list[bytes], what: st
         found.update(
             conn.execute(f"SELECT name, data FROM piece WHERE thread_id=? AND name IN ({marks})", (thread_id, *some))
         )
+    cipher = cipher_of(conn)
     for name in names:
         if name not in found:
             raise CorruptState(what, "a piece of the value is missing. Restore the store from a copy.")
-        if not isinstance(found[name], bytes) or _name(found[name]) != name:
-            raise CorruptState(what, "the stored bytes are damaged (a piece differs). Restore the store from a copy.")
-        yield found[name]
+        yield _checked(cipher, thread_id, name, found[name], what)
+
+
+def _checked(cipher: Cipher | None, thread_id: str, name: bytes, stored: Any, what: str) -> bytes:
+    """A piece as it was cut, if it is the one of this name."""
+    with suppress(CorruptState):
+        part = stored if cipher is None else cipher.open(stored, "piece", thread_id, name)
+        if isinstance(part, bytes) and _name(cipher, part) == name:
+            return part
+    raise CorruptState(what, "the stored bytes are damaged (a piece differs). Restore the store from a copy.")
 
 
 def _kind_of(stored: Typed) -> tuple[str, int]:
@@ -285,5 +320,5 @@ def _names(data: bytes) -> list[bytes]:
     return [data[start : start + _NAME] for start in range(0, len(data), _NAME)]
 
 
-def _name(part: bytes) -> bytes:
-    return blake2b(part, digest_size=_NAME).digest()
+def _name(cipher: Cipher | None, part: bytes) -> bytes:
+    return blake2b(part, digest_size=_NAME).digest() if cipher is None else cipher.name(part, _NAME)

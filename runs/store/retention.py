@@ -164,7 +164,7 @@ def _doomed(conn: sqlite3.Connection, chosen: Chosen) -> tuple[list[RunRow], lis
 
 def _unpruned(conn: sqlite3.Connection, thread_id: str) -> list[RunRow]:
     found = conn.execute(f"{SELECT_RUN} WHERE thread_id=? AND pruned_at IS NULL ORDER BY seq", (thread_id,))
-    return [decode_run(record) for record in found]
+    return [decode_run(conn, record) for record in found]
 
 
 def _carrying(conn: sqlite3.Connection, rows: Collection[RunRow]) -> set[str]:

@@ -174,7 +174,7 @@ def claimable(
         tests.append("run_id NOT IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(without)))
     found = conn.execute(f"{SELECT_RUN} WHERE {' AND '.join(tests)} ORDER BY epoch = 0, seq LIMIT ?", (*values, limit))
-    return readable(found)
+    return readable(conn, found)
 
 
 def at_rest(
@@ -384,7 +384,7 @@ def listing(
     """
     wanted = {"status": status, "thread_id": thread_id, "graph": graph}
     given = {name: value for name, value in wanted.items() if value is not None}
-    wanted_labels = labels.labels_of(tags, metadata or {})
+    wanted_labels = labels.kept(conn, labels.labels_of(tags, metadata or {}))
     # A thread has few runs, so their labels are looked at run by run.
     source = labels.EACH if wanted_labels and thread_id is None else labels.ALL
     tests, values = source.having(wanted_labels)
@@ -395,7 +395,7 @@ def listing(
         values.append(_seq(conn, before))
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
     query = f"{select(RUN, source.tables)} {where}ORDER BY {source.order} DESC LIMIT ?"
-    return readable(conn.execute(query, (*values, limit)))
+    return readable(conn, conn.execute(query, (*values, limit)))
 
 
 def _seq(conn: sqlite3.Connection, run_id: str) -> int:
@@ -451,4 +451,4 @@ def _promote(conn: sqlite3.Connection, thread_id: str, now: datetime) -> str | N
 
 
 def _fetch(conn: sqlite3.Connection, where: str, *values: Any) -> list[RunRow]:
-    return [decode_run(record) for record in conn.execute(f"{SELECT_RUN} {where}", values)]
+    return [decode_run(conn, record) for record in conn.execute(f"{SELECT_RUN} {where}", values)]

@@ -98,7 +98,9 @@ def inbox(
     return Found(rows[start : start + limit], found.damaged)
 
 
-def _salvaged(conn: sqlite3.Connection, table: str, query: str, decoded: Callable[[tuple[Any, ...]], T]) -> Found[T]:
+def _salvaged(
+    conn: sqlite3.Connection, table: str, query: str, decoded: Callable[[sqlite3.Connection, tuple[Any, ...]], T]
+) -> Found[T]:
     rows: list[T] = []
     damaged: list[str] = []
     conn.text_factory = lenient
@@ -108,7 +110,7 @@ def _salvaged(conn: sqlite3.Connection, table: str, query: str, decoded: Callabl
             if record is None:
                 damaged.append(f"{table} number {number}: its record is missing.")
             else:
-                rows.append(decoded(record))
+                rows.append(decoded(conn, record))
         except (sqlite3.DatabaseError, CorruptState) as error:
             damaged.append(f"{table} number {number}: {error}")
     return Found(rows, damaged)

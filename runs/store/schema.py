@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...core.errors import StoreUnavailable
-from . import descriptors
+from . import descriptors, sealing
 from .codec import checksum
 from .problems import translate
 
@@ -45,21 +45,25 @@ def open_memory() -> sqlite3.Connection:
     return connection
 
 
-def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
+def open_file(path: Path, busy_s: float, key: str | None = None) -> descriptors.FileConnection:
     """A connection for writing, to a store that exists from here on and has the newest schema.
 
     Raises:
         StoreUnavailable: The folder is missing or not writable, or the file is no store, damaged, locked or
             newer.
+        StoreKeyError: It is encrypted, and the key is missing or another; or it is not, and there is a key.
     """
     try:
         if not path.exists():
-            _create(path, busy_s)
+            _create(path, busy_s, key)
         _clear_away(path)
         refuse_foreign(path)
         connection = _connect(path, busy_s)
         try:
+            sealing.unlock(connection, key, str(path))  # nothing is touched under a wrong key
             _prepare(connection, path)
+            # Once more: whoever encrypts the file anew waits until it is the only one, and this one counts since then.
+            connection.cipher = sealing.unlock(connection, key, str(path))
         except BaseException:
             connection.close()
             raise
@@ -68,14 +72,21 @@ def open_file(path: Path, busy_s: float) -> sqlite3.Connection:
         raise translate(error, str(path)) from error
 
 
-def open_reader(path: Path, busy_s: float) -> sqlite3.Connection:
+def open_reader(path: Path, busy_s: float, key: str | None = None) -> descriptors.FileConnection:
     """A connection that cannot write.
 
     Raises:
         StoreUnavailable: The file cannot be opened.
+        StoreKeyError: As for `open_file`.
     """
     try:
-        return _connect(path, busy_s, "PRAGMA query_only=ON")
+        connection = _connect(path, busy_s, "PRAGMA query_only=ON")
+        try:
+            connection.cipher = sealing.unlock(connection, key, str(path))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise translate(error, str(path)) from error
 
@@ -139,7 +150,7 @@ def _pages_size(header: bytes) -> int:
     return (65536 if page == 1 else page) * int.from_bytes(header[28:32])
 
 
-def _create(path: Path, busy_s: float) -> None:
+def _create(path: Path, busy_s: float, key: str | None) -> None:
     """Build the whole file aside and link it into place; when another process is first, its file stays."""
     if not path.parent.is_dir():
         raise StoreUnavailable(str(path), f"there is no folder {str(path.parent)!r}. Make it, or name another file.")
@@ -149,6 +160,8 @@ def _create(path: Path, busy_s: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             migrate(connection, str(path), migrations())
+            if key is not None:
+                sealing.lock(connection, key, "store", str(path))
         finally:
             connection.close()
         with suppress(FileExistsError):
@@ -174,7 +187,7 @@ def _clear_away(path: Path) -> None:
                 aside.unlink()
 
 
-def _connect(path: Path, busy_s: float, *settings: str) -> sqlite3.Connection:
+def _connect(path: Path, busy_s: float, *settings: str) -> descriptors.FileConnection:
     # Each connection is used by one thread at a time; the store's own threads see to that.
     connection = descriptors.connect(path, busy_s)
     try:

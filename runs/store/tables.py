@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from ...core.errors import CorruptState, Fenced, UnknownRun
 from . import given
-from .codec import SqlValue, checksum, columns, decode, encode, stored, verify
+from .codec import SqlValue, checksum, columns, encode, from_columns, stored, verify
 from .found import Found
-from .rows import ApprovalRow, EffectRow, RunRow
+from .rows import ApprovalRow, EffectRow, EventRow, RunRow
+from .sealing import cipher_of, hidden, hidden_value, shown
 
 T = TypeVar("T")
 
@@ -61,52 +62,71 @@ UPDATE_APPROVAL = _update(APPROVAL, "approval", "approval_id")
 _UPDATE_EFFECT = _update(EFFECT, "effect", "key")
 
 
-def sealed(row: RunRow | ApprovalRow | EffectRow, names: tuple[str, ...]) -> tuple[Any, ...]:
+def sealed(
+    conn: sqlite3.Connection, row: RunRow | ApprovalRow | EffectRow | EventRow, table: str, names: tuple[str, ...]
+) -> tuple[Any, ...]:
     """The row's stored values and their checksum."""
-    values = encode(row, names)
+    values = hidden(conn, table, names, encode(row, names))
     return (*values, checksum(*values))
 
 
-def decode_run(record: tuple[Any, ...]) -> RunRow:
+def decode(
+    conn: sqlite3.Connection, kind: type[T], table: str, names: tuple[str, ...], record: Sequence[Any], what: str
+) -> T:
+    """The row of a record whose last column is its checksum.
+
+    Raises:
+        CorruptState: The record's bytes are not those that were stored.
+    """
+    *values, seal = record
+    verify(seal, *values, what=what)
+    return from_columns(kind, names, shown(conn, table, names, values))
+
+
+def decode_run(conn: sqlite3.Connection, record: tuple[Any, ...]) -> RunRow:
     """The run of a record that `SELECT_RUN` gave."""
-    return decode(RunRow, RUN, record, f"run {record[0]}")
+    return decode(conn, RunRow, "run", RUN, record, f"run {record[0]}")
 
 
-def readable(records: Iterable[tuple[Any, ...]]) -> Found[RunRow]:
+def readable(conn: sqlite3.Connection, records: Iterable[tuple[Any, ...]]) -> Found[RunRow]:
     """The runs of records that `SELECT_RUN` gave; damaged ones stay where they are, for whoever asks for them."""
-    return _found(records, decode_run)
+    return _found(conn, records, decode_run)
 
 
-def readable_approvals(records: Iterable[tuple[Any, ...]]) -> Found[ApprovalRow]:
+def readable_approvals(conn: sqlite3.Connection, records: Iterable[tuple[Any, ...]]) -> Found[ApprovalRow]:
     """The approvals of records that `SELECT_APPROVAL` gave; damaged ones stay where they are."""
-    return _found(records, decode_approval)
+    return _found(conn, records, decode_approval)
 
 
-def _found(records: Iterable[tuple[Any, ...]], decoded: Callable[[tuple[Any, ...]], T]) -> Found[T]:
+def _found(
+    conn: sqlite3.Connection,
+    records: Iterable[tuple[Any, ...]],
+    decoded: Callable[[sqlite3.Connection, tuple[Any, ...]], T],
+) -> Found[T]:
     rows: list[T] = []
     damaged: list[str] = []
     for record in records:
         try:
-            rows.append(decoded(record))
+            rows.append(decoded(conn, record))
         except CorruptState as error:
             damaged.append(str(error))
     return Found(rows, damaged)
 
 
-def decode_approval(record: tuple[Any, ...]) -> ApprovalRow:
+def decode_approval(conn: sqlite3.Connection, record: tuple[Any, ...]) -> ApprovalRow:
     """The approval of a record that `SELECT_APPROVAL` gave."""
-    return decode(ApprovalRow, APPROVAL, record, f"approval {record[0]}")
+    return decode(conn, ApprovalRow, "approval", APPROVAL, record, f"approval {record[0]}")
 
 
-def decode_effect(record: tuple[Any, ...]) -> EffectRow:
+def decode_effect(conn: sqlite3.Connection, record: tuple[Any, ...]) -> EffectRow:
     """The effect of a record that `SELECT_EFFECT` gave."""
-    return decode(EffectRow, EFFECT, record, f"effect {record[0]}")
+    return decode(conn, EffectRow, "effect", EFFECT, record, f"effect {record[0]}")
 
 
 def insert_run(conn: sqlite3.Connection, row: RunRow) -> int:
     """Store a new run; returns its number in the order of admission."""
     kept = replace(row, input=given.kept(conn, row.thread_id, row.input))
-    return cast(int, conn.execute(_INSERT_RUN, sealed(kept, RUN)).lastrowid)
+    return cast(int, conn.execute(_INSERT_RUN, sealed(conn, kept, "run", RUN)).lastrowid)
 
 
 def get_run(conn: sqlite3.Connection, run_id: str) -> RunRow:
@@ -116,13 +136,13 @@ def get_run(conn: sqlite3.Connection, run_id: str) -> RunRow:
         UnknownRun: There is none.
         CorruptState: Its record is damaged.
     """
-    return decode_run(_stored_run(conn, run_id))
+    return decode_run(conn, _stored_run(conn, run_id))
 
 
 def update_run(conn: sqlite3.Connection, row: RunRow, **changes: Any) -> RunRow:
     """Store the run with these changes. Right only in a transaction that has read `row`."""
     changed = replace(row, **changes)
-    conn.execute(_UPDATE_RUN, (*sealed(changed, RUN), row.run_id))
+    conn.execute(_UPDATE_RUN, (*sealed(conn, changed, "run", RUN), row.run_id))
     return changed
 
 
@@ -159,9 +179,10 @@ def change_run(conn: sqlite3.Connection, record: Record, **changes: Any) -> None
 
     Right only in a transaction that has read `record`.
     """
-    written = {name: stored(name, value) for name, value in changes.items()}
+    run_id = record["run_id"]
+    written = {name: hidden_value(conn, "run", name, stored(name, value), run_id) for name, value in changes.items()}
     seal = checksum(*{**record, **written}.values())
-    conn.execute(_change_run(tuple(written)), (*written.values(), seal, record["run_id"]))
+    conn.execute(_change_run(tuple(written)), (*written.values(), seal, run_id))
 
 
 def check_fence(conn: sqlite3.Connection, run_id: str, epoch: int) -> None:
@@ -184,7 +205,7 @@ def _stored_run(conn: sqlite3.Connection, run_id: str) -> tuple[Any, ...]:
 def insert_approval(conn: sqlite3.Connection, run: RunRow, row: ApprovalRow) -> RunRow:
     """Store a new approval as the next link of its run's chain; returns the run as it is then."""
     run, link = _lengthen(conn, run, row.approval_id, row.digest)
-    conn.execute(_INSERT_APPROVAL, sealed(replace(row, link=link), APPROVAL))
+    conn.execute(_INSERT_APPROVAL, sealed(conn, replace(row, link=link), "approval", APPROVAL))
     return run
 
 
@@ -192,14 +213,14 @@ def insert_effect(conn: sqlite3.Connection, run: RunRow, row: EffectRow) -> Effe
     """Store a new effect as the next link of its run's chain."""
     _, link = _lengthen(conn, run, row.key, row.digest)
     stored = replace(row, link=link)
-    conn.execute(_INSERT_EFFECT, sealed(stored, EFFECT))
+    conn.execute(_INSERT_EFFECT, sealed(conn, stored, "effect", EFFECT))
     return stored
 
 
 def update_effect(conn: sqlite3.Connection, row: EffectRow, **changes: Any) -> EffectRow:
     """Store the effect with these changes. Right only in a transaction that has read `row`."""
     changed = replace(row, **changes)
-    conn.execute(_UPDATE_EFFECT, (*sealed(changed, EFFECT), row.key))
+    conn.execute(_UPDATE_EFFECT, (*sealed(conn, changed, "effect", EFFECT), row.key))
     return changed
 
 
@@ -225,18 +246,18 @@ def check_chain(conn: sqlite3.Connection, run: RunRow) -> None:
     Raises:
         CorruptState: The records do not give the chain that the run holds.
     """
-    chain, count = "", 0
-    for count, (link, record_id, digest) in enumerate(
+    chain, count, cipher = "", 0, cipher_of(conn)
+    for count, (link, record_id, digest, table) in enumerate(
         conn.execute(
-            "SELECT link, approval_id, digest FROM approval WHERE run_id=:run"
-            " UNION ALL SELECT link, key, digest FROM effect WHERE run_id=:run ORDER BY 1",
+            "SELECT link, approval_id, digest, 'approval' FROM approval WHERE run_id=:run"
+            " UNION ALL SELECT link, key, digest, 'effect' FROM effect WHERE run_id=:run ORDER BY 1",
             {"run": run.run_id},
         ),
         start=1,
     ):
         if link != count:
             raise _broken(run, f"record {count} of {run.links} is missing")
-        chain = _next(chain, record_id, digest)
+        chain = _next(chain, record_id, cipher.open_same(digest, table, "digest") if cipher else digest)
     if (count, chain) != (run.links, run.chain):
         raise _broken(run, f"the {count} records stored are not the {run.links} that it counts")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
@@ -72,6 +73,14 @@ def check(conn: sqlite3.Connection, run: RunRow) -> None:
         raise _vanished(run, "what its last step wrote is not what was stored")
     if rests and run.links and _effects(conn, run.run_id) != tip["effects"]:
         raise _vanished(run, "its effects are not those that were stored")
+
+
+def sealed_anew(conn: sqlite3.Connection, run: RunRow) -> RunRow:
+    """The run with the tip that it has after its records got other checksums."""
+    if run.tip is None or run.pruned_at is not None:
+        return run
+    sums = {"writes": _writes(conn, run.thread_id, run.tip["heads"]), "effects": _effects(conn, run.run_id)}
+    return replace(run, tip={**run.tip, **sums} if run.links else {**run.tip, "writes": sums["writes"]})
 
 
 def last_event(run: RunRow) -> int:

@@ -107,7 +107,7 @@ def _free_orphans(conn: sqlite3.Connection, now: datetime) -> list[str]:
     records = conn.execute(
         f"{SELECT_RUN} WHERE status='running' AND owner NOT IN (SELECT worker_id FROM worker) ORDER BY seq"
     ).fetchall()
-    return [_free(conn, run, now) for run in readable(records)]
+    return [_free(conn, run, now) for run in readable(conn, records)]
 
 
 def _free(conn: sqlite3.Connection, run: RunRow, now: datetime) -> str:
