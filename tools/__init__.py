@@ -1,6 +1,6 @@
-"""What agents can do to the world: `@tool`, its declarations, and three tools that come with Collegium.
+"""What agents can do to the world: `@tool`, its declarations, and the tools that come with Collegium.
 
-Those three are loaded when they are asked for: every room above needs the declarations, few need `knowledge` too.
+Those are loaded one by one when they are asked for: every room above needs the declarations, few need a sandbox.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,10 @@ from .function import FunctionTool, as_tools, tool
 from .values import to_json_value
 
 if TYPE_CHECKING:
-    from .builtin import calculator, knowledge_search, workspace
+    from .builtin.calculator import calculator
+    from .builtin.python import python
+    from .builtin.search import knowledge_search
+    from .builtin.workspace import workspace
 
 __all__ = [
     "DepsT",
@@ -25,15 +28,24 @@ __all__ = [
     "as_tools",
     "calculator",
     "knowledge_search",
+    "python",
     "to_json_value",
     "tool",
     "workspace",
 ]
 
+_BUILTIN = {
+    "calculator": "calculator",
+    "knowledge_search": "search",
+    "python": "python",
+    "workspace": "workspace",
+}
+"""A built-in tool, and the file that it is in."""
+
 
 def __getattr__(name: str) -> object:
-    if name not in ("calculator", "knowledge_search", "workspace"):
+    if name not in _BUILTIN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import builtin
+    from importlib import import_module
 
-    return getattr(builtin, name)
+    return getattr(import_module(f".builtin.{_BUILTIN[name]}", __name__), name)

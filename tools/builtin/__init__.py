@@ -1,7 +1,1 @@
-"""Three tools that come with Collegium."""
-
-from .calculator import calculator
-from .search import knowledge_search
-from .workspace import workspace
-
-__all__ = ["calculator", "knowledge_search", "workspace"]
+"""Tools that come with Collegium, one file each; `collegium.tools` loads the one that is asked for."""

@@ -1,0 +1,30 @@
+"""The table of the tools that come with Collegium says what they declare."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from collegium import tools
+from collegium.knowledge import Index
+from collegium.tools import FunctionTool, calculator, knowledge_search, python, workspace
+
+PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
+
+
+def declared(*made: FunctionTool[..., Any]) -> str:
+    named = len(made) > 1
+    return "; ".join(f"`{one.name}` {one.effect}, {one.risk}" if named else f"{one.effect}, {one.risk}" for one in made)
+
+
+def test_each_tool_has_a_row_with_its_effect_and_risk() -> None:
+    weak = python(at_least="limits")
+    expected = {
+        "calculator": declared(calculator),
+        "workspace": declared(*workspace("notes")),
+        "python": f'{declared(python())}; with `at_least="limits"` {declared(weak)}',
+        "knowledge_search": declared(knowledge_search(cast("Any", Index("rye")))),
+    }
+    rows = re.findall(r"^\| `(\w+)[^|]*` \| ([^|]+) \|", PAGE.partition("## Tools that come with Collegium")[2], re.M)
+
+    assert {name: said for name, said in rows if name in expected} == expected
+    assert set(expected) == set(vars(tools)["_BUILTIN"])
