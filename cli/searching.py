@@ -35,6 +35,8 @@ def ingest(paths: Sequence[Path], into: str, *, as_json: bool) -> int:
     console.print(f"{one_line(into)}: {counts}, {plural(report.passages, 'passage')}.", markup=False)
     for file, reason in report.skipped:
         console.print(f"  skipped {one_line(str(file))}: {one_line(reason)}", style="yellow", markup=False)
+    for file, problem in report.partly:
+        console.print(f"  partly read {one_line(str(file))}: {one_line(problem)}", style="yellow", markup=False)
     return DONE
 
 
@@ -92,4 +94,5 @@ def _report_json(report: IngestReport) -> dict[str, Any]:
         "removed": report.removed,
         "passages": report.passages,
         "skipped": [{"path": str(path), "reason": reason} for path, reason in report.skipped],
+        "partly": [{"path": str(path), "problem": problem} for path, problem in report.partly],
     }

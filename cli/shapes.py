@@ -62,7 +62,7 @@ def prospect_json(prospect: Prospect) -> dict[str, Any]:
 
 
 def passage_json(passage: Passage) -> dict[str, Any]:
-    """A passage that a search found: `{"passage_id", "source", "start", "end", "score", "text"}`."""
+    """A passage that a search found: `{"passage_id", "source", "start", "end", "score", "text", "page"}`."""
     return {
         "passage_id": passage.passage_id,
         "source": passage.source,
@@ -70,4 +70,5 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "end": passage.end,
         "score": passage.score,
         "text": passage.text,
+        "page": passage.page,
     }

@@ -61,7 +61,8 @@ def where(citation: Mapping[str, Any]) -> str:
     """Source and place of a quote: lines where the file can be read and holds it, else characters."""
     source, start, end = str(citation["source"]), int(citation["start"]), int(citation["end"])
     lines = _lines_of(source, start, end, str(citation.get("quote") or citation.get("text") or ""))
-    return f"{one_line(source)}, {lines or f'characters {start:,} to {end:,}'}"
+    page = f"page {citation['page']}, " if citation.get("page") else ""
+    return f"{one_line(source)}, {page}{lines or f'characters {start:,} to {end:,}'}"
 
 
 def short_source(source: str) -> str:

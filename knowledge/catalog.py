@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS source (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS passage (
     source TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, passage_id TEXT NOT NULL,
-    heading TEXT NOT NULL, search_text TEXT NOT NULL, PRIMARY KEY (source, start)
+    heading TEXT NOT NULL, search_text TEXT NOT NULL, page INTEGER, PRIMARY KEY (source, start)
 ) WITHOUT ROWID;
 """
 
@@ -68,17 +68,18 @@ class Catalog:
 
     def entries(self) -> list[Entry]:
         """All passages, in the order of the snapshot's rows."""
+        page = "p.page" if _has_pages(self._db) else "NULL"
         rows = self._db.execute(
-            "SELECT p.passage_id, p.source, p.start, p.stop, p.heading, p.search_text,"
+            f"SELECT p.passage_id, p.source, p.start, p.stop, p.heading, p.search_text, {page},"
             " substr(s.text, p.start + 1, p.stop - p.start)"
             " FROM passage p JOIN source s USING (source) ORDER BY p.source, p.start"
         )
         return [
             Entry(
-                Passage(passage_id=id_, source=source, start=start, end=stop, text=text, heading=heading),
+                Passage(passage_id=id_, source=source, start=start, end=stop, text=text, heading=heading, page=page),
                 search_text,
             )
-            for id_, source, start, stop, heading, search_text, text in rows
+            for id_, source, start, stop, heading, search_text, page, text in rows
         ]
 
     def remove(self, sources: Iterable[str]) -> None:
@@ -92,9 +93,10 @@ class Catalog:
         self.remove([document.source])
         self._db.execute("INSERT INTO source VALUES (?, ?, ?)", (document.source, file_digest, document.text))
         self._db.executemany(
-            "INSERT INTO passage VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passage (source, start, stop, passage_id, heading, search_text, page)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (p.source, p.start, p.end, p.passage_id, p.heading, entry.search_text)
+                (p.source, p.start, p.end, p.passage_id, p.heading, entry.search_text, p.page)
                 for entry in entries
                 for p in [entry.passage]
             ],
@@ -127,9 +129,16 @@ def writing(folder: Path, name: str) -> Generator[Catalog]:
     folder.mkdir(parents=True, exist_ok=True)
     with _open(folder, name) as connection:
         connection.executescript(_SCHEMA)
+        if not _has_pages(connection):
+            connection.execute("ALTER TABLE passage ADD COLUMN page INTEGER")
         connection.execute("BEGIN IMMEDIATE")
         yield Catalog(connection)
         connection.execute("COMMIT")
+
+
+def _has_pages(connection: sqlite3.Connection) -> bool:
+    """Whether the books were made since passages know their page."""
+    return any(column[1] == "page" for column in connection.execute("PRAGMA table_info(passage)"))
 
 
 @contextmanager

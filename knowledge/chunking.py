@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -33,6 +34,7 @@ def passages_of(document: Document) -> list[Passage]:
                 end=end,
                 text=text[start:end],
                 heading=heading,
+                page=bisect_right(document.pages, start) or None,
             )
         )
     return made
@@ -55,9 +57,16 @@ def _packed(document: Document) -> Iterator[tuple[str, list[Unit]]]:
     path: list[Unit] = []
     packed: list[Unit] = []
     heading = _joined(document.title, path)
+    pages, records = document.pages, document.records
+    here = (0, 0)
+    """The page and the record that the unit before lies in: a passage is on one page, and of one record."""
     for unit in read_units(document.text, code=document.code):
         if unit.kind == "noise":
             continue
+        if (place := (bisect_right(pages, unit.start), bisect_right(records, unit.start))) != here:
+            yield from _worth(heading, packed)
+            path, packed = ([] if place[1] != here[1] else path), []
+            here = place
         opens = unit.kind == "heading"
         size = unit.end - packed[0].start if packed else 0
         record = unit.kind == "field" and packed and packed[0].kind == "field"

@@ -36,6 +36,8 @@ class _Reader(HTMLParser):
         self._hidden: list[str] = []
         self._in_title = False
         self._pre = 0
+        self._in_cell = False
+        self._paragraph_ended = False
 
     def text(self) -> str:
         self._end_block()
@@ -52,8 +54,12 @@ class _Reader(HTMLParser):
             self._begin_block("- ")
         elif tag == "tr":
             self._begin_block("| ")
+        elif tag in ("td", "th"):
+            self._in_cell = True
         elif tag == "br":
             self._open.append("\n")
+        elif tag == "p" and self._in_cell and self._cell_is_empty():
+            pass  # a cell's only paragraph is the cell
         elif tag in _BLOCKS:
             self._begin_block("")
             self._pre += tag == "pre"
@@ -66,6 +72,9 @@ class _Reader(HTMLParser):
                 del self._hidden[self._hidden.index(tag) :]
         elif tag in ("td", "th"):
             self._open.append(" | ")
+            self._in_cell = self._paragraph_ended = False
+        elif tag == "p" and self._in_cell:
+            self._paragraph_ended = True
         elif tag in _HEADINGS or tag in ("li", "tr") or tag in _BLOCKS:
             self._end_block()
             self._prefix = ""
@@ -75,8 +84,13 @@ class _Reader(HTMLParser):
         if self._in_title:
             self.title.append(data)
         elif not self._hidden:
+            if self._paragraph_ended and data.strip():
+                self._end_block()
             # outside <pre>, a line break of the markup is a space, and only <br> breaks a line
             self._open.append(data if self._pre else _SPACE.sub(" ", data))
+
+    def _cell_is_empty(self) -> bool:
+        return not "".join(self._open).rpartition(" | ")[2].strip()
 
     def _begin_block(self, prefix: str) -> None:
         self._end_block()
@@ -85,6 +99,7 @@ class _Reader(HTMLParser):
     def _end_block(self) -> None:
         raw = "".join(self._open)
         self._open = []
+        self._paragraph_ended = False
         if self._pre and raw.strip():
             self._blocks.append("```\n" + raw.strip("\n") + "\n```")
             return

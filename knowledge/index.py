@@ -209,7 +209,10 @@ class Index:
 
 
 def _report(told: dict[str, Any]) -> IngestReport:
-    return replace(IngestReport(**told), skipped=tuple((str(path), str(why)) for path, why in told["skipped"]))
+    skipped, partly = (
+        tuple((str(path), str(why)) for path, why in told.get(name, ())) for name in ("skipped", "partly")
+    )
+    return replace(IngestReport(**told), skipped=skipped, partly=partly)
 
 
 _REPORT: Codec[IngestReport] = Codec(asdict, _report)

@@ -11,12 +11,14 @@ from .catalog import FILE as CATALOG_FILE
 from .catalog import Catalog, Entry, only_writer, reading, writing
 from .chunking import passages_of, search_text
 from .embedding import Embedder
-from .loading import Document, Unreadable, distinct, file_digest, find_files, load, read_file
+from .finding import distinct, find_files
+from .loading import Document, file_digest, load, read_file
+from .unreadable import Unreadable
 from .vectors import Vectors, open_vectors
 
 Tell = Callable[[str, int, int], None]
 
-READER = "1"
+READER = "2"
 """Raise it when loading, chunking or search texts change: files are then read again."""
 
 
@@ -33,6 +35,8 @@ class IngestReport:
     """Path and reason of each file that could not be read."""
     passages: int
     """How many the index holds now."""
+    partly: tuple[tuple[str, str], ...] = ()
+    """Path and problem of each file that is held, but for a part that could not be read."""
 
 
 @dataclass(slots=True)
@@ -42,6 +46,7 @@ class _Plan:
     added: list[tuple[Document, str, list[Entry]]] = field(default_factory=list[tuple[Document, str, list[Entry]]])
     removed: list[str] = field(default_factory=list[str])
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    partly: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     unchanged: int = 0
 
     @property
@@ -86,6 +91,8 @@ def _planned(
             else:
                 document = load(file, data)
                 plan.added.append((document, digest, _entries(document)))
+                if document.problem:
+                    plan.partly.append((source, document.problem))
         except Unreadable as error:
             plan.skipped.append((source, error.problem))
         tell("reading", done, len(files))
@@ -166,4 +173,5 @@ def _report(plan: _Plan, passages: int) -> IngestReport:
         removed=len(plan.removed),
         skipped=tuple(plan.skipped),
         passages=passages,
+        partly=tuple(plan.partly),
     )

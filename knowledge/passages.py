@@ -25,6 +25,8 @@ class Passage(BaseModel):
     text: str
     heading: str = ""
     """The title of its document and the headings above it, outermost first, joined by ` > `."""
+    page: int | None = Field(default=None, ge=1)
+    """The page that it begins on, from 1; None where its source has no pages."""
     score: float = 0.0
     """Fused relevance for the query it was found by, in [0, 1]."""
 

@@ -18,7 +18,8 @@ from collegium.graphs import Finding
 from collegium.graphs.findings import Code
 from collegium.guardrails import Policy
 from collegium.knowledge import Passage
-from collegium.knowledge.loading import CODE, HTML, NAMES, TEXT, Unreadable
+from collegium.knowledge.finding import NAMES, SUFFIXES
+from collegium.knowledge.unreadable import Unreadable
 from collegium.models import PROFILES, Profile, catalogue
 from collegium.runs import KINDS, LIVE_ONLY, Approval, Run, RunStatus
 from collegium.runs.decisions import DecisionWord, Kind
@@ -198,7 +199,7 @@ def test_each_variable_of_the_environment_that_the_code_reads_is_named() -> None
 def test_the_suffixes_that_are_read_from_folders_are_named() -> None:
     named = set(words_in(page("knowledge.md")))
 
-    assert (TEXT | HTML | CODE | NAMES) - named == set()
+    assert (SUFFIXES | NAMES) - named == set()
 
 
 def test_the_json_shapes_are_those_that_are_printed() -> None:

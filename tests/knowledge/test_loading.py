@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collegium.core.errors import KnowledgeError
+from collegium.knowledge.decoding import decode
+from collegium.knowledge.finding import find_files
 from collegium.knowledge.html import html_to_text
-from collegium.knowledge.loading import Unreadable, decode, find_files, load
+from collegium.knowledge.loading import load
+from collegium.knowledge.unreadable import Unreadable
 
 PAGE = """<!doctype html><html><head><title>The  Lamp</title><style>p{}</style>
 <script>var hidden = 1;</script></head><body><nav>Home</nav>
@@ -86,3 +89,35 @@ def test_folders_are_searched_for_text_and_named_files_are_taken(tmp_path: Path)
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(Unreadable, match="no text"):
         load(Path("a.txt"), b" \n")
+
+
+def test_ignore_rules_of_a_folder_and_of_those_below_it_hold(tmp_path: Path) -> None:
+    names = "a.txt drafts/b.txt drafts/kept.txt sub/c.txt sub/d.log sub/deep/e.txt build/f.txt README".split()
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    (tmp_path / ".gitignore").write_text("build/\n*.log\nREADME\n")
+    (tmp_path / ".collegiumignore").write_text("drafts/*\n!drafts/kept.txt\n!README\n")
+    (tmp_path / "sub/.collegiumignore").write_text("!*.log\n/deep\n")
+    found = [file.relative_to(tmp_path).as_posix() for file in find_files(tmp_path)]
+    assert found == ["README", "a.txt", "drafts/kept.txt", "sub/c.txt", "sub/d.log"]
+    assert list(find_files(tmp_path / "build/f.txt")) == [tmp_path / "build/f.txt"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "Гавань открыта с шести утра, корабли ждут снаружи."),
+        ("cp1252", "The harbour’s “red” lamp – a beacon – is café-bright."),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy, a to každý večer."),
+        ("cp1253", "Αυτό είναι ένα ελληνικό κείμενο για το λιμάνι."),
+        ("shift_jis", "これは港についての日本語の文章です。船は外で待ちます。"),
+        ("gb18030", "这是一个关于港口的中文文本，船在外面等待。"),
+    ],
+)
+def test_undeclared_encodings_are_recognised(encoding: str, text: str) -> None:
+    assert decode("a.txt", text.encode(encoding)) == text
+
+
+def test_some_damaged_bytes_do_not_make_utf8_something_else() -> None:
+    assert decode("a.txt", "Grüße ".encode() * 20 + b"\xff end") == "Grüße " * 20 + "\ufffd end"
