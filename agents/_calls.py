@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from ..core.errors import InvalidArguments, UnknownTool
 from ..core.ids import digest
 from ..core.messages import Message, ToolCall
-from ..core.trust import Trust
+from ..core.trust import Origin, Trust, origins_here, trust_of
 from ..runs import call_key, call_tool, verdict_for
 from ..tools import Tool, ToolResult
 
@@ -32,15 +32,29 @@ class ProposedCall(BaseModel):
     arguments: dict[str, Any] = {}
     """As the tool validated them."""
     trust: Trust = "trusted"
+    origins: list[Origin] = []
+    """Where everything came from that had a part in the proposal."""
+    seen_in: dict[str, list[str]] = {}
+    """By argument of a call that asks, the texts in which its value stands: names of tools, or `prompt`."""
     way: Way
     problem: str = ""
     inside: bool = False
     """It reads and is allowed, so the proposing node may make it."""
 
 
-def weigh(calls: Sequence[ToolCall], tools: Mapping[str, Tool], *, turn: int, trust: Trust) -> list[ProposedCall]:
-    """Each call with its key and the way it goes; an unknown tool or a bad argument goes no way at all."""
-    return [_weighed(call, tools, turn, index, trust) for index, call in enumerate(calls)]
+def weigh(
+    calls: Sequence[ToolCall], tools: Mapping[str, Tool], *, turn: int, read: Sequence[Message]
+) -> list[ProposedCall]:
+    """Each call with its key and the way it goes; an unknown tool or a bad argument goes no way at all.
+
+    Args:
+        calls: What the model proposed.
+        tools: By name.
+        turn: Number of the proposal.
+        read: The conversation that the model had read.
+    """
+    came = (origins_here() or frozenset[Origin]()).union(*(message.origins for message in read))
+    return [_weighed(call, tools, call_key(turn, index), came, read) for index, call in enumerate(calls)]
 
 
 def with_ids(message: Message, known: Sequence[Message], turn: int) -> Message:
@@ -62,7 +76,15 @@ async def act(call: ProposedCall, tools: Mapping[str, Tool]) -> ToolResult:
     if call.way == "error":
         return ToolResult(call_id=call.call_id, tool=call.tool, status="error", content=call.problem)
     tool = tools[call.tool]
-    return await call_tool(tool, call.arguments, key=call.key, call_id=call.call_id, trust=call.trust)
+    return await call_tool(
+        tool,
+        call.arguments,
+        key=call.key,
+        call_id=call.call_id,
+        trust=call.trust,
+        origins=call.origins,
+        seen_in=call.seen_in,
+    )
 
 
 async def act_inside(calls: Sequence[ProposedCall], tools: Mapping[str, Tool]) -> list[ToolResult]:
@@ -112,8 +134,9 @@ def _told(result: ToolResult, edit: dict[str, Any] | None) -> Message:
     return Message("tool", content, tool_call_id=result.call_id, origins=frozenset({result.origin}))
 
 
-def _weighed(call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, trust: Trust) -> ProposedCall:
-    key = call_key(turn, index)
+def _weighed(
+    call: ToolCall, tools: Mapping[str, Tool], key: str, came: frozenset[Origin], read: Sequence[Message]
+) -> ProposedCall:
     tool = tools.get(call.name)
     try:
         if tool is None:
@@ -122,6 +145,7 @@ def _weighed(call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, t
     except (UnknownTool, InvalidArguments) as error:
         problem = f"Not called: {error}"
         return ProposedCall(call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True)
+    trust = trust_of(came)
     way = verdict_for(tool, trust, arguments)
     return ProposedCall(
         call_id=call.call_id,
@@ -129,6 +153,26 @@ def _weighed(call: ToolCall, tools: Mapping[str, Tool], turn: int, index: int, t
         tool=tool.name,
         arguments=arguments,
         trust=trust,
+        origins=sorted(came),
+        seen_in=seen_in(arguments, read) if way == "ask" else {},
         way=way,
         inside=way == "deny" or (way == "allow" and tool.effect == "read"),
     )
+
+
+def seen_in(arguments: Mapping[str, Any], read: Sequence[Message]) -> dict[str, list[str]]:
+    """By argument, where its value stands word for word: names of the tools whose results hold it, or `prompt`."""
+    tools = {call.call_id: call.name for message in read for call in message.tool_calls}
+    found: dict[str, list[str]] = {}
+    for name, value in arguments.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if value is None or isinstance(value, bool) or not text.strip():
+            continue
+        places = [
+            tools.get(message.tool_call_id or "", "prompt")
+            for message in read
+            if message.role in ("user", "tool") and text.strip() in message.content
+        ]
+        if places:
+            found[name] = list(dict.fromkeys(places))
+    return found

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 
 from ..core.errors import InvalidArguments
 from ..core.messages import Message, ToolCall, assistant, user
+from ..core.trust import met_so_far
 from ..knowledge.words import terms
 from ..models import History, Model
 from ..tools import Tool
@@ -37,7 +38,7 @@ class Proposer:
 
     async def opening(self, goal: Any) -> list[Message]:
         """The conversation before the first proposal."""
-        origins, text = origins_of(goal), text_of(goal)
+        origins, text = origins_of(goal) | met_so_far(), text_of(goal)
         if (await self._model.capabilities()).tools:
             return self._prompt.messages(origins=origins, goal=text)
         lines = "\n".join(f"- {tool.name}: {tool.description}" for tool in self._tools.values())

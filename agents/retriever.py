@@ -8,6 +8,7 @@ from typing import Protocol
 from ..core.context import current_node, current_run
 from ..core.errors import GraphSetupError
 from ..core.tape import tape_in_use, through
+from ..core.trust import met
 from ..knowledge.passages import PASSAGES, Passage
 from ._agent import Agent
 from .values import Step
@@ -49,6 +50,7 @@ class Retriever(Agent):
             found = await search()
         else:
             found = await through(tape, "search", {"query": text, "k": self.k}, search, PASSAGES, cleaned=True)
+        met("retrieval")
         if run := current_run.get():
             told = {"text": f"{len(found)} passages for {text!r:.80}", "done": 1, "total": 1}
             run.emit("progress", told, node=current_node.get())

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from ..core.errors import GraphSetupError
 from ..core.messages import Message
-from ..core.trust import trust_of
 from ..graphs import END, START, Graph, State, append, merge_by_id
 from ..models import History, Model
 from ..models import model as resolve
@@ -194,7 +193,7 @@ class ToolExecutor(Agent):
         results: list[ToolResult] = []
         while turn < self.max_turns:
             said = with_ids(await self._proposer.propose(conversation, goal), conversation, turn)
-            calls = weigh(said.tool_calls, self._by_name, turn=turn, trust=trust_of(_origins(conversation)))
+            calls = weigh(said.tool_calls, self._by_name, turn=turn, read=conversation)
             conversation = [*conversation, said]
             if not calls:
                 return _Stop(conversation[known:], results, turn, said.content, [])
@@ -218,7 +217,15 @@ class ToolExecutor(Agent):
 
     def _question(self, call: ProposedCall) -> Any:
         tool = self._by_name[call.tool]
-        return tool_question(tool, call.arguments, call.key, call.trust, self.expires_s)
+        return tool_question(
+            tool,
+            call.arguments,
+            call.key,
+            call.trust,
+            self.expires_s,
+            origins=call.origins,
+            seen_in=call.seen_in,
+        )
 
 
 def _after_proposal(state: _Turns) -> str:
@@ -238,10 +245,3 @@ def _in_call_order(state: _Turns) -> list[ToolResult]:
     settled = {result.call_id: result for result in state.settled}
     proposed = [call["id"] for call in state.messages[-1].get("tool_calls", ())]
     return [settled[call_id] for call_id in proposed]
-
-
-def _origins(conversation: list[Message]) -> frozenset[Any]:
-    found: frozenset[Any] = frozenset()
-    for message in conversation:
-        found |= message.origins
-    return found

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run_json(run: Run[Any]) -> dict[str, Any]:
-    """A run: `run_id`, `thread_id`, `status`, `state`, `approvals`, `usage`, `model`, and what it is found by."""
+    """A run: `run_id`, `thread_id`, `status`, `state`, `approvals`, `usage`, `model`, and what else is kept."""
     return {
         "run_id": run.run_id,
         "thread_id": run.thread_id,
@@ -27,6 +27,7 @@ def run_json(run: Run[Any]) -> dict[str, Any]:
         "tags": list(run.tags),
         "metadata": run.metadata,
         "pruned_at": run.pruned_at.isoformat() if run.pruned_at else None,
+        "origins": {name: sorted(origins) for name, origins in run.labels.items()},
     }
 
 

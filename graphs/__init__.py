@@ -11,7 +11,7 @@ from .checks import check
 from .findings import Finding, collecting
 from .graph import Graph
 from .reducers import append, at_most, merge_by_id
-from .state import State, keep
+from .state import State, came_from, keep
 
 __all__ = [
     "END",
@@ -23,6 +23,7 @@ __all__ = [
     "State",
     "append",
     "at_most",
+    "came_from",
     "check",
     "collecting",
     "draw",

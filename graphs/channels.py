@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph._internal._typing import MISSING as EMPTY
+from langgraph._internal._typing import MISSING as EMPTY  # what a channel without a value holds
 from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.pregel._read import ChannelRead
 from langgraph.pregel._write import ChannelWrite, ChannelWriteEntry
@@ -20,6 +20,9 @@ from pydantic import ValidationError
 
 from ..core.errors import InvalidWrite
 from .fields import MISSING, Fields, ReadChannel, explain, show
+
+NOTHING: Any = EMPTY
+"""What a channel of LangGraph's holds before anything was written."""
 
 
 def reader(config: RunnableConfig | None, *, fresh: bool = False) -> ReadChannel | None:

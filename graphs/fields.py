@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined, SchemaValidator
 
 from ..core.errors import InvalidWrite, nearest
 from .reducers import Append, MergeById, is_reducer, merges_safely, plainly
-from .state import Keep
+from .state import CameFrom, Keep
 from .typing_match import accepts_none, item_type, second_parameter_type
 
 MISSING: Any = PydanticUndefined
@@ -43,6 +43,8 @@ class Field:
         self.reducer: Any = next((marker for marker in info.metadata if is_reducer(marker)), None)
         self.messages = _adds_messages(self.reducer)
         self.kept = self.messages or any(isinstance(marker, Keep) for marker in info.metadata)
+        self.came = frozenset(marker.origin for marker in info.metadata if isinstance(marker, CameFrom))
+        """Where all its values come from, as declared."""
         self.update_type = self._update_type()
         self.written_type = _written_type(self)
         """What a node's result type is compared with."""

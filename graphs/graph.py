@@ -550,7 +550,8 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             error = GraphSetupError(f"There is a node {name!r} already; give this one another name.")
             self._mistake(error, "unknown_target", name, "Rename one of them.")
             return self
-        step = step_for(binding, self.fields, self.targets, declared=tuple(options.get("destinations") or ()))
+        over = self.maps[name].field if name in self.maps else ""
+        step = step_for(binding, self.fields, self.targets, tuple(options.get("destinations") or ()), over)
         if options.get("timeout") is not None and isinstance(step, FunctionStep) and not step.is_async:
             raise GraphSetupError(f"Node {name!r} is sync, so its timeout cannot stop it; make it async.")
         guard = Guard(f"error handler of {name}", self.fields, self.targets)

@@ -47,7 +47,8 @@ class LoopRouter(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The next node."""
-        done = self.until(input, config)
+        with self.until.reading(config):
+            done = self.until(input, config)
         if inspect.isawaitable(done):
             if inspect.iscoroutine(done):
                 done.close()
@@ -56,8 +57,10 @@ class LoopRouter(Runnable[Any, Any]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The next node."""
-        done = self.until(input, config)
-        return self._next(bool(await done if inspect.isawaitable(done) else done), config)
+        with self.until.reading(config):
+            done = self.until(input, config)
+            done = await done if inspect.isawaitable(done) else done
+        return self._next(bool(done), config)
 
     def _next(self, done: bool, config: RunnableConfig | None) -> str:
         read = reader(config)

@@ -16,8 +16,10 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel._write import ChannelWrite, ChannelWriteEntry
 from pydantic import BaseModel
 
+from ..core.trust import LABELS, Labels
 from .admission import landed
 from .channels import write_channel
+from .labels import Labeller, label_channel
 from .maps import Join, Map, Split
 from .nodes import Step
 from .steps import reading
@@ -38,7 +40,9 @@ def compiled_from(
     lowered = _copy(graph, unjournaled)
     for spec in graph.maps.values():
         _lower_map(lowered, spec)
+    cast(Any, lowered).channels[LABELS] = label_channel(graph.fields)
     compiled: Compiled = _builder.compile(lowered, saver, **options)
+    compiled.stream_channels = [name for name in compiled.stream_channels_list if name != LABELS]
     _hide(compiled, graph)
     compiled.nodes[START].bound = _Entrance(graph)
     _count_loops(compiled, graph)
@@ -107,6 +111,7 @@ class _Entrance(Runnable[Any, Any]):
     def __init__(self, graph: Graph[Any]) -> None:
         self.name = START
         self.graph = graph
+        self._labeller = Labeller(graph.fields, None)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The input as updates of the fields.
@@ -119,7 +124,11 @@ class _Entrance(Runnable[Any, Any]):
         if not isinstance(input, Mapping):
             return input
         schema = cast("type[BaseModel]", self.graph.input_schema)
-        values = landed(self.graph.fields, schema, cast("Mapping[str, Any]", input), self.graph.kept_fields())
+        given = dict(cast("Mapping[str, Any]", input))
+        kept = cast("Labels", given.pop(LABELS, {}))
+        values = landed(self.graph.fields, schema, given, self.graph.kept_fields())
+        if config is not None:
+            write_channel(config, LABELS, self._labeller.entered(values, kept))
         for name in values.keys() - schema.model_fields.keys():
             if config is not None:
                 write_channel(config, name, values[name])

@@ -118,6 +118,7 @@ class ItemStep(Step):
         """A node for one item; `inner` works on it, with the fields in `reads` beside it."""
         super().__init__(inner.guard.node, inner.guard)
         self.inner, self.reads = inner, list(reads)
+        self.takes_sends = False
 
     def run(self, input: Any, config: RunnableConfig | None) -> Any:
         """Work on the item."""

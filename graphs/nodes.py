@@ -14,9 +14,11 @@ from pydantic import BaseModel
 
 from ..core.context import current_node, node_calls, unjournaled_effects
 from ..core.errors import GraphSetupError, MissingInput
+from ..core.trust import current_reading
 from .channels import runtime_of
 from .fields import MISSING, Fields
 from .guard import Guard
+from .labels import Labeller, leave, was_sent
 from .ports import Special
 from .typing_match import is_dict_schema, schema_fields
 
@@ -116,6 +118,9 @@ class Step(Runnable[Any, Any]):
     def __init__(self, name: str, guard: Guard) -> None:
         self.name = name
         self.guard = guard
+        self.labeller = Labeller(guard.fields, None)
+        self.takes_sends = True
+        """Whether a `Send` brings it a value that nobody vouches for."""
         self.unjournaled = False
         """Whether tools with effects may run here without a journal."""
 
@@ -124,9 +129,13 @@ class Step(Runnable[Any, Any]):
         node = current_node.set(self.name)
         calls = node_calls.set(count())
         effects = unjournaled_effects.set(True) if self.unjournaled else None
+        seen = self.labeller.begin(config, sent=self.takes_sends and was_sent(config))
+        outer = current_reading.set(seen)
         try:
-            return self.run(input, config)
+            return self.labeller.landed(self.run(input, config), seen)
         finally:
+            current_reading.reset(outer)
+            leave(seen, current_reading.get())
             current_node.reset(node)
             node_calls.reset(calls)
             if effects is not None:
@@ -137,9 +146,13 @@ class Step(Runnable[Any, Any]):
         node = current_node.set(self.name)
         calls = node_calls.set(count())
         effects = unjournaled_effects.set(True) if self.unjournaled else None
+        seen = self.labeller.begin(config, sent=self.takes_sends and was_sent(config))
+        outer = current_reading.set(seen)
         try:
-            return await self.arun(input, config)
+            return self.labeller.landed(await self.arun(input, config), seen)
         finally:
+            current_reading.reset(outer)
+            leave(seen, current_reading.get())
             current_node.reset(node)
             node_calls.reset(calls)
             if effects is not None:

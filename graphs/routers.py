@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.types import Send
 
 from ..core.errors import GraphSetupError, UndeclaredTarget
+from ..core.trust import current_reading
 from .guard import Targets
+from .labels import Labeller, led_by
 from .nodes import Inputs
 
 PathMap = dict[Hashable, str]
@@ -21,6 +24,18 @@ class Choice:
 
     def __init__(self, function: Callable[..., Any] | Runnable[Any, Any], inputs: Inputs) -> None:
         self.function, self.inputs = function, inputs
+        self._labeller = Labeller(inputs.fields, inputs.reads)
+
+    @contextmanager
+    def reading(self, config: RunnableConfig | None) -> Generator[None]:
+        """Around a choice: what it reads is noted as what leads the run from here."""
+        seen = self._labeller.begin(config, after=True)
+        outer = current_reading.set(seen)
+        try:
+            yield
+        finally:
+            current_reading.reset(outer)
+        led_by(seen, config)
 
     def __call__(self, values: Mapping[str, Any], config: RunnableConfig | None) -> Any:
         """What it says now; an awaitable if it is async."""
@@ -46,7 +61,8 @@ class Router(Runnable[Any, Any]):
             GraphSetupError: The router is async; the graph must be run with `ainvoke`.
             UndeclaredTarget: It chose what is not there.
         """
-        chosen = self.choice(input, config)
+        with self.choice.reading(config):
+            chosen = self.choice(input, config)
         if inspect.isawaitable(chosen):
             if inspect.iscoroutine(chosen):
                 chosen.close()
@@ -55,8 +71,10 @@ class Router(Runnable[Any, Any]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The next nodes. A sync function is called here and not in a thread: it only looks at the state."""
-        chosen = self.choice(input, config)
-        return self.checked(await chosen if inspect.isawaitable(chosen) else chosen)
+        with self.choice.reading(config):
+            chosen = self.choice(input, config)
+            chosen = await chosen if inspect.isawaitable(chosen) else chosen
+        return self.checked(chosen)
 
     def checked(self, chosen: Any) -> Any:
         """What was chosen, as LangGraph takes it."""

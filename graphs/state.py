@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict
 
 from ..core.errors import GraphSetupError
+from ..core.trust import ORIGINS, Origin
 from .reducers import AtMost, holds_list, is_reducer
 
 RESERVED = frozenset({"state", "config", "runtime", "store", "writer"})
@@ -24,12 +25,36 @@ keep = Keep()
 """`Annotated[X, keep]`: a new run on the thread starts from the last value, not from the default."""
 
 
+class CameFrom:
+    """Marks a field whose values come from outside, however they are written."""
+
+    def __init__(self, origin: Origin) -> None:
+        if origin not in ORIGINS:
+            raise GraphSetupError(f"came_from({origin!r}): there is no such origin. Known: {', '.join(ORIGINS)}.")
+        self.origin: Origin = origin
+
+    def __repr__(self) -> str:
+        return f"came_from({self.origin!r})"
+
+
+def came_from(origin: Origin) -> CameFrom:
+    """Marks a field all of whose values come from there, inputs too.
+
+    `page: Annotated[str, came_from("web")]` is for what a function of your own brings; results of tools and look-ups
+    carry their labels anyway.
+
+    Raises:
+        GraphSetupError: There is no such origin.
+    """
+    return CameFrom(origin)
+
+
 class State(BaseModel):
     """What the nodes of a graph share: a pydantic model, one channel a field.
 
     Fields without a default must be in the input of a run, the others may be. A field's type may be annotated
-    with a reducer (`append`, `merge_by_id`, `operator.add`, `add_messages`, `at_most` of one of them) and with
-    `keep`. Unknown fields are refused.
+    with a reducer (`append`, `merge_by_id`, `operator.add`, `add_messages`, `at_most` of one of them), with `keep`
+    and with `came_from`. Unknown fields are refused.
     """
 
     model_config = ConfigDict(

@@ -9,18 +9,30 @@ from typing import Any, cast
 from langgraph.config import get_config
 from typing_extensions import TypedDict
 
+from ..core.trust import current_reading
 from .binding import Binding
 from .channels import read_channels
 from .fields import MISSING, Fields
 from .guard import Guard, Targets
+from .labels import Labeller
 from .maps import ItemStep
 from .nodes import FunctionStep, Inputs, RunnableStep, Step, build_state
 from .ports import is_async
 from .subgraphs import GraphStep
 
 
-def step_for(binding: Binding, fields: Fields, targets: Targets, declared: tuple[str, ...] = ()) -> Step:
-    """The step that runs a bound node; `declared` are targets that it may go to."""
+def step_for(
+    binding: Binding, fields: Fields, targets: Targets, declared: tuple[str, ...] = (), over: str = ""
+) -> Step:
+    """The step that runs a bound node.
+
+    Args:
+        binding: The node.
+        fields: The state.
+        targets: The nodes of the graph.
+        declared: Targets that it may go to.
+        over: Of a map, the field that holds its items.
+    """
     guard = Guard(
         binding.name,
         fields,
@@ -30,7 +42,12 @@ def step_for(binding: Binding, fields: Fields, targets: Targets, declared: tuple
         declared=declared or binding.goto,
     )
     step = _step(binding, guard, inputs_of(binding, fields))
-    return step if binding.item is None else ItemStep(step, binding.reads)
+    if binding.item is None:
+        step.labeller = Labeller(fields, binding.reads)
+        return step
+    mapped = ItemStep(step, binding.reads)
+    mapped.labeller = Labeller(fields, (*binding.reads, over))
+    return mapped
 
 
 def _step(binding: Binding, guard: Guard, inputs: Inputs) -> Step:
@@ -76,17 +93,30 @@ def reading(fields: Fields, names: tuple[str, ...]) -> type[Any]:
 
 def guarded_handler(handler: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
     """An error handler that takes the whole state, and whose updates and targets are checked."""
+    labeller = Labeller(guard.fields, None)
     if is_async(handler):
 
         @functools.wraps(handler)
         async def arun(state: Any, *args: Any, **kwargs: Any) -> Any:
-            return guard.land(await handler(_state_now(guard), *args, **kwargs), get_config())
+            seen = labeller.begin(get_config())
+            outer = current_reading.set(seen)
+            try:
+                landed = guard.land(await handler(_state_now(guard), *args, **kwargs), get_config())
+            finally:
+                current_reading.reset(outer)
+            return labeller.landed(landed, seen)
 
         return arun
 
     @functools.wraps(handler)
     def run(state: Any, *args: Any, **kwargs: Any) -> Any:
-        return guard.land(handler(_state_now(guard), *args, **kwargs), get_config())
+        seen = labeller.begin(get_config())
+        outer = current_reading.set(seen)
+        try:
+            landed = guard.land(handler(_state_now(guard), *args, **kwargs), get_config())
+        finally:
+            current_reading.reset(outer)
+        return labeller.landed(landed, seen)
 
     return run
 

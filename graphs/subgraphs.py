@@ -11,9 +11,11 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel
 
+from ..core.trust import LABELS, current_reading, met
 from .fields import MISSING
 from .guard import Guard, additions
-from .nodes import Inputs, Step
+from .labels import labelled, met_inside
+from .nodes import ITEM, Inputs, Step
 from .ports import Port, Signature
 from .typing_match import is_dict_schema, schema_fields
 
@@ -96,17 +98,35 @@ class GraphStep(Step):
 
     def run(self, input: Any, config: RunnableConfig | None) -> Any:
         """Run the inner graph to its end, or to its interrupt."""
-        arguments = self.inputs.arguments(input, config)
-        return self._landed(self.inner.compiled.invoke(arguments, config), input, config)
+        arguments = self._entering(input, config)
+        inner = self.inner.compiled
+        return self._landed(inner.invoke(arguments, config, output_keys=labelled(inner)), input, config)
 
     async def arun(self, input: Any, config: RunnableConfig | None) -> Any:
         """Run the inner graph to its end, or to its interrupt."""
-        arguments = self.inputs.arguments(input, config)
-        return self._landed(await self.inner.compiled.ainvoke(arguments, config), input, config)
+        arguments = self._entering(input, config)
+        inner = self.inner.compiled
+        return self._landed(await inner.ainvoke(arguments, config, output_keys=labelled(inner)), input, config)
+
+    def _entering(self, input: Any, config: RunnableConfig | None) -> dict[str, Any]:
+        """The inner input; each part of it keeps its label."""
+        seen = current_reading.get()
+        if LABELS not in self.inner.compiled.channels:
+            met("tool")  # nobody knows what the nodes of a plain graph read
+        if seen is not None:
+            seen.entering = {
+                feed.port: sorted(seen.found) if feed.field == ITEM else seen.labels.get(feed.field, ())
+                for feed in self.inputs.feeds
+            }
+        return self.inputs.arguments(input, config)
 
     def _landed(self, values: Any, seen: Mapping[str, Any], config: RunnableConfig | None) -> Any:
         update: dict[str, Any] = {}
+        labels = met_inside(values)
+        reading = current_reading.get()
         for port, field in self.outputs.items():
+            if reading is not None and labels is not None:
+                reading.written[field] = frozenset(labels.get(port, ()))
             value = self._value(port, values)
             if value is not MISSING and port in self.carried and field in self.guard.fields:
                 value = additions(self.guard.fields, field, value, seen)

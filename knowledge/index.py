@@ -15,6 +15,7 @@ from ..core import settings
 from ..core.context import current_run
 from ..core.errors import InvalidInput, KnowledgeError
 from ..core.tape import Codec, in_replay, tape_in_use, through
+from ..core.trust import met
 from . import snapshot
 from .catalog import FILE, reading
 from .embedding import Embedder, has_weights, minilm
@@ -165,6 +166,7 @@ class Index:
         async def search() -> list[Passage]:
             return await asyncio.to_thread(self._search, query, k)
 
+        met("retrieval")
         if (tape := tape_in_use()) is None:
             return await search()
         return await through(tape, "search", {"query": query, "k": k}, search, PASSAGES, cleaned=True)

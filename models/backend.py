@@ -13,6 +13,7 @@ from ..core.context import Permit, current_node, current_run
 from ..core.errors import UnknownPrice
 from ..core.messages import Message, ToolSpec, Usage
 from ..core.tape import hear, tape_in_use
+from ..core.trust import current_reading
 from .base import Capabilities, Completion, Model, OutputT, Params, StreamEvent, ToolChoice
 from .counting import prompt_bound
 from .prices import cost_usd
@@ -96,6 +97,7 @@ class Backend(ABC):
         Raises:
             BackendError: No usable answer came; the subclass says why.
         """
+        _note_origins(messages)
         call = Call(tuple(messages), output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
         tape = tape_in_use()
         return await (self.answer(call) if tape is None else answer_on_tape(tape, self, call))
@@ -115,9 +117,18 @@ class Backend(ABC):
         Raises:
             BackendError: The stream broke off or was not usable; what came before must not be acted on.
         """
+        _note_origins(messages)
         call = Call(tuple(messages), output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
         tape = tape_in_use()
         return self.answer_stream(call) if tape is None else stream_on_tape(tape, self, call)
+
+
+def _note_origins(messages: Sequence[Message]) -> None:
+    """Label the node at work with what its model reads: what a model wrote comes from there, too."""
+    if (reading := current_reading.get()) is not None:
+        reading.found.add("model")
+        for message in messages:
+            reading.found |= message.origins
 
 
 async def answer_of(model: Model, call: Call) -> Completion[Any]:

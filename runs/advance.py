@@ -27,6 +27,7 @@ from ..core.context import current_node, current_run, node_calls
 from ..core.errors import BudgetExceeded, CollegiumError, Fenced, Rejected, RunTimeout, StoreError
 from ..core.messages import Usage
 from ..core.tape import through_now, whole_tape
+from ..core.trust import current_reading
 from ..guardrails.policy import Policy
 from .budget import Amounts, Budget, Measure
 from .decisions import Decision, Question, Reject, decision_from_json
@@ -111,6 +112,7 @@ async def advance(
         token = current_run.set(lease.scope)
         current_node.set(None)
         node_calls.set(None)
+        current_reading.set(None)
         try:
             outcome = await lease.drive()
         except StoreError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import JsonValue, TypeAdapter
@@ -17,7 +17,7 @@ from ..core.errors import InvalidArguments, NoJournal
 from ..core.ids import digest
 from ..core.messages import ToolCall
 from ..core.tape import Codec, tape_in_use, through
-from ..core.trust import Trust
+from ..core.trust import Origin, Trust, met, origins_here, trust_of
 from ..guardrails.policy import Policy, Verdict
 from ..models.taping import tell_again
 from ..tools.base import IdempotencyKey, Tool, ToolContext, ToolResult
@@ -58,6 +58,9 @@ def tool_question(
     key: str,
     trust: Trust = "untrusted",
     expires_s: float | None = None,
+    *,
+    origins: Iterable[Origin] = (),
+    seen_in: Mapping[str, Sequence[str]] | None = None,
 ) -> Question:
     """The question whether a call may happen; it shows the call whole.
 
@@ -67,7 +70,11 @@ def tool_question(
         key: From `call_key`; `call_tool` finds the decision by it.
         trust: Of the arguments.
         expires_s: Seconds until it counts as rejected.
+        origins: Where everything came from that had a part in the arguments.
+        seen_in: By argument, the texts in which its value stands word for word: names of tools, or `prompt`.
     """
+    came: list[JsonValue] = []
+    came.extend(sorted(origins))
     payload: dict[str, JsonValue] = {
         "tool": tool.name,
         "args": as_json(dict(arguments)),
@@ -76,6 +83,10 @@ def tool_question(
         "risk": tool.risk,
         "trust": trust,
     }
+    if came:
+        payload["origins"] = dict.fromkeys(arguments, came)
+    if seen_in:
+        payload["seen_in"] = {name: list(places) for name, places in seen_in.items()}
     allowed: tuple[DecisionWord, ...] = ("approve", "edit", "reject", "respond")
     return question(key, "tool_call", payload, allowed, schema=tool.parameters, expires_s=expires_s)
 
@@ -86,7 +97,9 @@ async def call_tool(
     *,
     key: str | None = None,
     call_id: str | None = None,
-    trust: Trust = "untrusted",
+    trust: Trust | None = None,
+    origins: Iterable[Origin] | None = None,
+    seen_in: Mapping[str, Sequence[str]] | None = None,
 ) -> ToolResult:
     """Run a tool once, or say why not.
 
@@ -100,7 +113,10 @@ async def call_tool(
         arguments: A mapping, or the JSON text that a model wrote.
         key: Names the call across restarts (`call_key`); give one when calls of a node run in parallel.
         call_id: The model's own id, which the result carries; the key by default.
-        trust: Of the arguments; the policy reads it. `trusted` only where nothing from outside had a part in them.
+        trust: Of the arguments; the policy reads it. By default what `origins` say, and `untrusted` outside a node.
+        origins: Where everything came from that had a part in the arguments; by default what the node has read so
+            far, and what led the run to it.
+        seen_in: By argument, where a person is told that its value stands: names of tools, or `prompt`.
 
     Raises:
         NoJournal: A tool that is not `read`, outside a run; or one that must ask, outside any graph.
@@ -122,11 +138,22 @@ async def call_tool(
         return call.result("error", f"Not called: {error}")
     entry = call.entry(args)
     if entry and (known := await journal.reused(entry, partial(_made, call))):
+        met(tool.origin)
         return known
-    settled = await _settle(call, args, trust)
+    came = origins_here() if origins is None else frozenset(origins)
+    trust = trust or ("untrusted" if came is None else trust_of(came))
+    settled = await _settle(call, args, _Weight(trust, came or (), seen_in))
     if isinstance(settled, ToolResult):
         return settled
     return await _act(call, settled)
+
+
+class _Weight(NamedTuple):
+    """What the policy and a person are told of the arguments."""
+
+    trust: Trust
+    origins: Iterable[Origin]
+    seen_in: Mapping[str, Sequence[str]] | None
 
 
 class _Call:
@@ -185,14 +212,14 @@ def _policy(scope: RunScope | None) -> Policy:
     return scope.policy if scope else Policy()
 
 
-async def _settle(call: _Call, args: dict[str, Any], trust: Trust) -> dict[str, Any] | ToolResult:
+async def _settle(call: _Call, args: dict[str, Any], weight: _Weight) -> dict[str, Any] | ToolResult:
     """The arguments to act with, or the result that stands in place of acting."""
-    verdict = _policy(call.scope).decide(call.tool, trust)
+    verdict = _policy(call.scope).decide(call.tool, weight.trust)
     if verdict == "deny":
         return call.result("rejected", f"The policy forbids {call.tool.name!r} here.")
     if verdict == "allow":
         return args
-    asked = tool_question(call.tool, args, call.key, trust)
+    asked = tool_question(call.tool, args, call.key, weight.trust, origins=weight.origins, seen_in=weight.seen_in)
     decision = await _decision(call, asked)
     return _apply(call, args, decision)
 
@@ -225,7 +252,9 @@ async def _act(call: _Call, args: dict[str, Any]) -> ToolResult:
     if call.scope:
         call.scope.count_tool_call()
     entry = call.entry(args)
-    return await _run(call, args) if entry is None else await journal.once(entry, partial(_made, call))
+    result = await (_run(call, args) if entry is None else journal.once(entry, partial(_made, call)))
+    met(call.tool.origin)
+    return result
 
 
 async def _made(call: _Call, entry: journal.Entry) -> ToolResult:

@@ -32,7 +32,8 @@ class Question(TypedDict):
     """Stable for the same question after a restart, unique within the run."""
     kind: Kind
     payload: dict[str, JsonValue]
-    """Everything that the person must see. tool_call: tool, args, description, risk, effect, trust.
+    """Everything that the person must see. tool_call: tool, args, description, risk, effect, trust, and where known
+    origins (by argument, where what it was made from came from) and seen_in (by argument, where it stands).
     review: field, value. in_doubt: tool, args, key, since. input: prompt."""
     allowed: list[DecisionWord]
     schema: dict[str, Any] | None
@@ -63,6 +64,24 @@ def question(
         digest=digest({"kind": kind, "key": key, "payload": body}),
         expires_s=expires_s,
     )
+
+
+_ABOUT = frozenset({"trust", "origins", "seen_in", "destinations", "why"})
+"""Parts of a tool call's payload that tell of the call and are no part of it."""
+
+
+def same_act(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two payloads ask about the same call.
+
+    What is told of a call may change while it waits: calls beside it come back, and bring labels along.
+    """
+    names = (one.keys() | other.keys()) - _ABOUT
+    return all(one.get(name) == other.get(name) for name in names)
+
+
+def rosier(shown: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the person was told that the arguments were trusted, and they are not."""
+    return shown.get("trust") == "trusted" and now.get("trust") == "untrusted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from langgraph.channels import BinaryOperatorAggregate, DeltaChannel
 from langgraph.types import Command, Overwrite, Send, StateSnapshot, StateUpdate
 
 from ..core.errors import InvalidInput
+from ..core.trust import LABELS
 from .engine import Engine
 from .private import BRANCH, CHECKPOINTER, TASKS
 from .scope import RUN_KEY
@@ -181,10 +182,16 @@ def _updates(
     for task_id, channel, value in pending:
         recorded[task_id].append((channel, value))
     given = [(name, _in_place(graph.channels[name], value)) for name, value in values.items()]
+    if LABELS in graph.channels:
+        given.append((LABELS, {name: ["user"] for name in values}))
     updates: list[StateUpdate] = []
     for task in snapshot.tasks:
         wrote = recorded[task.id]
-        kept = [(name, value) for name, value in wrote if name in graph.stream_channels_list and name not in values]
+        kept = [
+            (name, {field: came for field, came in value.items() if field not in values} if name == LABELS else value)
+            for name, value in wrote
+            if name in (*graph.stream_channels_list, LABELS) and name not in values
+        ]
         spec = graph.builder.nodes.get(task.name)  # the start has none
         chosen = _gone_to(wrote) if spec is not None and spec.ends else []
         command: Any = Command(update=[*kept, *given], goto=chosen)

@@ -9,6 +9,7 @@ from langgraph.channels import BinaryOperatorAggregate
 from langgraph.channels.base import BaseChannel
 from langgraph.types import Overwrite
 
+from ..core.trust import LABELS
 from .target import Target
 
 
@@ -20,6 +21,8 @@ def first_input(target: Target, given: dict[str, Any], last: Mapping[str, Any]) 
     started = dict(given)
     for name in target.kept_fields() & last.keys():
         started[name] = _carried(target, name, last[name], given)
+    if LABELS in last:
+        started[LABELS] = {name: origins for name, origins in last[LABELS].items() if name in target.kept_fields()}
     return started
 
 

@@ -27,6 +27,8 @@ from .decisions import (
     ask,
     decision_from_json,
     question,
+    rosier,
+    same_act,
 )
 from .interrupts import as_json
 from .scope import RunScope
@@ -75,14 +77,21 @@ def call_digest(tool: Tool, args: Mapping[str, Any]) -> str:
 async def decision_on(scope: RunScope, asked: Question) -> Decision | None:
     """The recorded decision on exactly this question, or None while it is open.
 
+    It is open, too, while the only one who decided about the call was told that its arguments were trusted, and
+    they no longer are.
+
     Raises:
         JournalMismatch: The question under this key had another content when it was decided.
     """
     rows = await scope.store.read(lambda conn: approvals.by_key(conn, scope.run_id, asked["key"]))
-    row = next((row for row in rows if row.state in ("decided", "expired")), None)
+    settled = [row for row in rows if row.state in ("decided", "expired")]
+    row = next((row for row in settled if row.digest == asked["digest"]), settled[0] if settled else None)
     if row is None:
         return None
-    if row.digest != asked["digest"]:
+    same = row.kind == asked["kind"] and same_act(row.payload, asked["payload"])
+    if row.digest != asked["digest"] and same and rosier(row.payload, asked["payload"]):
+        return None
+    if row.digest != asked["digest"] and not same:
         tool = str(asked["payload"].get("tool", asked["kind"]))
         raise JournalMismatch(tool, f"what was decided under {asked['key']} is not what is about to happen.")
     if row.decision is None:

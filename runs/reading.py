@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.errors import CorruptState, UnknownTarget
 from ..core.messages import Usage
+from ..core.trust import LABELS, Origin
 from .decisions import Approval
 from .engine import Engine
 from .parking import approval_of
@@ -63,6 +64,7 @@ class Reader:
             graph=row.graph,
             status=row.status,
             state=target.view(values) if target is not None and values is not None else None,
+            labels=_labels(target, values),
             approvals=tuple(waiting),
             usage=Usage(**row.usage),
             model=row.model,
@@ -80,6 +82,13 @@ class Reader:
             host=self._host,
             cause=self._engine.causes.get(row.run_id),
         )
+
+
+def _labels(target: Target | None, values: Mapping[str, Any] | None) -> dict[str, frozenset[Origin]]:
+    if target is None or values is None or not target.managed:
+        return {}
+    stored: Mapping[str, Any] = values.get(LABELS) or {}
+    return {name: frozenset(origins) for name, origins in stored.items() if name}
 
 
 def _whole(row: RunRow, waiting: Found[ApprovalRow]) -> list[ApprovalRow]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from ..core.errors import InvalidInput, nearest
 from ..core.messages import Usage
+from ..core.trust import Origin
 from .decisions import Approval, Decision
 from .events import Event
 from .steps import Step
@@ -74,6 +76,8 @@ class Run(Generic[StateT]):
     status: RunStatus
     state: StateT
     """Typed for a Collegium graph, a dict for a plain LangGraph graph; so far as the run has come."""
+    labels: Mapping[str, frozenset[Origin]] = field(default_factory=dict[str, "frozenset[Origin]"])
+    """Where the values of the fields came from; see `origins`."""
     approvals: tuple[Approval, ...] = ()
     """What waits for a person; empty unless the run waits."""
     usage: Usage = Usage()
@@ -105,6 +109,20 @@ class Run(Generic[StateT]):
     def finished(self) -> bool:
         """Whether nothing more will happen."""
         return self.status in ("done", "failed", "cancelled")
+
+    def origins(self, field: str) -> frozenset[Origin]:
+        """Where the value of a field came from, by all that had a part in it; empty for one that nothing wrote.
+
+        A value with one of `retrieval`, `tool`, `file`, `web` and `mcp` among them is untrusted.
+
+        Raises:
+            InvalidInput: The state has no such field.
+        """
+        if field not in self.labels:
+            names = tuple(getattr(type(self.state), "model_fields", {}))
+            if field not in names:
+                raise InvalidInput(field, f"the state has no such field. {nearest(field, names)}")
+        return self.labels.get(field, frozenset())
 
     def _host(self) -> RunHost:
         if self.host is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
+from ..core.trust import LABELS
 from .scope import RunScope, path_of
 
 
@@ -33,5 +34,5 @@ class NodeShow:
 
 def _fields(result: Any) -> list[str]:
     if isinstance(result, Mapping):
-        return [str(key) for key in result]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [str(key) for key in result if key != LABELS]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return []

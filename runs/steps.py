@@ -13,6 +13,7 @@ from langgraph.constants import START
 from langgraph.types import StateSnapshot
 
 from ..core.errors import InvalidInput
+from ..core.trust import LABELS
 from .engine import Engine
 from .private import CHECKPOINTER
 from .scope import path_of
@@ -70,7 +71,9 @@ class _Chain:
         return Step(
             path=f"{prefix}{(snapshot.metadata or {}).get('step')}",
             nodes=tuple(name for name in ran if name != START),
-            wrote=tuple(name for name in self.graph.stream_channels_list if new.get(name) != old.get(name)),
+            wrote=tuple(
+                name for name in self.graph.stream_channels_list if name != LABELS and new.get(name) != old.get(name)
+            ),
             next=snapshot.next,
             at=datetime.fromisoformat(snapshot.created_at or ""),
             checkpoint_id=id_of(snapshot),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..core.errors import InvalidInput, InvalidWrite, nearest
 from ..core.ids import canonical_json, digest
+from ..core.trust import LABELS
 from ..guardrails.policy import Policy
 from ..tools.base import Tool
 from ._types import reachable_types
@@ -102,7 +103,12 @@ class Target:
     @cached_property
     def compiled(self) -> Compiled:
         """The graph that LangGraph runs; a saver is lent to it for each run."""
-        return self.graph if isinstance(self.graph, CompiledStateGraph) else cast(Any, self.graph).compile()
+        if isinstance(self.graph, CompiledStateGraph):
+            return self.graph
+        made: Any = cast(Any, self.graph).compile()
+        if LABELS in made.channels:  # the labels of a run are shown with its values
+            made.stream_channels = [*made.stream_channels_list, LABELS]
+        return cast(Compiled, made)
 
     @property
     def builder(self) -> Any:

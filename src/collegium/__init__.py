@@ -24,6 +24,7 @@ _HOMES = {
     "Graph": "graphs",
     "State": "graphs",
     "append": "graphs",
+    "came_from": "graphs",
     "at_most": "graphs",
     "keep": "graphs",
     "merge_by_id": "graphs",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .graphs import State as State
     from .graphs import append as append
     from .graphs import at_most as at_most
+    from .graphs import came_from as came_from
     from .graphs import keep as keep
     from .graphs import merge_by_id as merge_by_id
     from .guardrails import Policy as Policy

@@ -11,7 +11,10 @@ import pytest
 
 Command = Callable[..., Any]
 
-RUN_KEYS = ["run_id", "thread_id", "status", "state", "approvals", "usage", "model", "tags", "metadata", "pruned_at"]
+RUN_KEYS = [
+    *("run_id", "thread_id", "status", "state", "approvals", "usage", "model", "tags", "metadata", "pruned_at"),
+    "origins",
+]
 APPROVAL_KEYS = ["id", "run_id", "thread_id", "kind", "payload", "allowed", "digest", "expires_at"]
 
 

@@ -54,6 +54,9 @@ async def test_runs_of_every_released_store_are_read_and_go_on(path: Path, versi
         done = await runner.get(by_kind["done"])
         left = await runner.wait(by_kind["stuck"], timeout_s=30)
         paid = await runner.answer(waiting["waiting"], Approve(by="ada"))
+        if version == 1:  # it called the arguments trusted, which was too rosy: the question is put once more
+            assert paid.status == "waiting" and paid.approvals[0].payload["trust"] == "untrusted"
+            paid = await paid.answer(paid.approvals[0].id, Approve(by="ada"))
         settled = await runner.answer(waiting["in_doubt"], Happened(by="ada", result="seen"))
         again = await (await runner.resume(by_kind["failed"])).wait(timeout_s=30)
         said = [event.kind async for event in runner.events(by_kind["done"])]
@@ -62,10 +65,7 @@ async def test_runs_of_every_released_store_are_read_and_go_on(path: Path, versi
     assert (done.status, done.state["said"], done.state["text"]) == ("done", "wired done", "done " * 1000)
     assert (said[0], said[-1]) == ("run_started", "run_done")
     assert (left.status, left.state["said"]) == ("done", "wired stuck")
-    if version == 1:  # it asked in other words, and an answer holds for exactly what was asked
-        assert (paid.status, "not what is about to happen" in (paid.error or "")) == ("failed", True)
-    else:
-        assert (paid.status, paid.state["said"]) == ("done", "paid waiting")
+    assert (paid.status, paid.state["said"]) == ("done", "paid waiting")
     assert (settled.status, settled.state["said"]) == ("done", "seen")
     assert (again.status, again.state["said"]) == ("done", "wired failed")
     assert examine(path).whole
