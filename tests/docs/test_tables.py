@@ -14,6 +14,7 @@ from collegium.cli.failures import DONE, FAILED, WAITING, WRONG_USAGE
 from collegium.cli.shapes import approval_json, finding_json, passage_json, run_json
 from collegium.core import errors
 from collegium.core.errors import CollegiumError
+from collegium.core.trust import ORIGINS, UNTRUSTED_ORIGINS
 from collegium.graphs import Finding
 from collegium.graphs.findings import Code
 from collegium.guardrails import Policy
@@ -158,6 +159,13 @@ def test_the_table_of_the_policy_is_what_it_decides() -> None:
             Policy().decide(declared("unsafe", risk), "untrusted"),
         ]
         assert verdicts == decided
+
+
+def test_each_origin_has_a_row_with_its_trust() -> None:
+    told = {word: trust for cell, _, trust in rows("policy.md", "origin") for word in words_in(cell)}
+
+    assert set(told) == set(ORIGINS)
+    assert {word for word, trust in told.items() if trust == "untrusted"} == UNTRUSTED_ORIGINS
 
 
 def declared(effect: Effect, risk: str) -> Tool:
