@@ -11,6 +11,7 @@ from .values import to_json_value
 
 if TYPE_CHECKING:
     from .builtin.calculator import calculator
+    from .builtin.http import http
     from .builtin.python import python
     from .builtin.search import knowledge_search
     from .builtin.workspace import workspace
@@ -27,6 +28,7 @@ __all__ = [
     "ToolResult",
     "as_tools",
     "calculator",
+    "http",
     "knowledge_search",
     "python",
     "to_json_value",
@@ -36,6 +38,7 @@ __all__ = [
 
 _BUILTIN = {
     "calculator": "calculator",
+    "http": "http",
     "knowledge_search": "search",
     "python": "python",
     "workspace": "workspace",

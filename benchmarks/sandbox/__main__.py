@@ -1,6 +1,6 @@
 """Every way out of the built-in tools that is known, with a canary outside and a listener that hears any touch.
 
-    python -m benchmarks.sandbox [--data FOLDER] [--only paths code use death humaneval] [--quick] [--json FILE]
+    python -m benchmarks.sandbox [--data FOLDER] [--only paths web code use death humaneval] [--quick] [--json FILE]
 
 `--data` names a folder that holds `humaneval/problems.jsonl`, or that file's own folder. Traffic goes to the loopback
 only. Without `--quick` each program gets the limits that the tools have by themselves (10 s of CPU, 30 s in all).
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from collegium.tools.sandbox import Limits, Walls, strength
 
-from . import boxes, humaneval, paths
+from . import boxes, humaneval, paths, web
 from .world import Outcome, World, world
 
 
@@ -70,6 +70,11 @@ async def _paths(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outco
         yield outcome
 
 
+async def _web(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
+    async for outcome in web.cases(here, (302, 308) if chosen.quick else web.CODES):
+        yield outcome
+
+
 async def _code(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
     yield boxes.unboxed(here)
     for kind in _kinds():
@@ -98,6 +103,6 @@ async def _humaneval(here: World, chosen: argparse.Namespace) -> AsyncIterator[O
             return
 
 
-GROUPS = {"paths": _paths, "code": _code, "use": _use, "death": _death, "humaneval": _humaneval}
+GROUPS = {"paths": _paths, "web": _web, "code": _code, "use": _use, "death": _death, "humaneval": _humaneval}
 
 main()

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from collegium import tools
 from collegium.knowledge import Index
-from collegium.tools import FunctionTool, calculator, knowledge_search, python, workspace
+from collegium.tools import FunctionTool, calculator, http, knowledge_search, python, workspace
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
 
@@ -17,10 +17,12 @@ def declared(*made: FunctionTool[..., Any]) -> str:
 
 
 def test_each_tool_has_a_row_with_its_effect_and_risk() -> None:
+    web = http("example.org", send=True)
     weak = python(at_least="limits")
     expected = {
         "calculator": declared(calculator),
         "workspace": declared(*workspace("notes")),
+        "http": declared(*web).replace("; ", "; with `send=True` also "),
         "python": f'{declared(python())}; with `at_least="limits"` {declared(weak)}',
         "knowledge_search": declared(knowledge_search(cast("Any", Index("rye")))),
     }
