@@ -33,3 +33,16 @@ def eval_ranking(
     from .evaluating_retrieval import ranking as measure
 
     return measure(ranking, qrels, as_json=as_json)
+
+
+@eval_app.command("grounding")
+def eval_grounding(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE", help="JSON lines: claim, evidence, grounded (true or false).")
+    ],
+    as_json: Json = False,
+) -> int:
+    """Measure how well the grounding check tells supported claims from others."""
+    from .evaluating_grounding import grounding as measure
+
+    return measure(data, as_json=as_json)

@@ -1,7 +1,19 @@
 """Measuring: data sets read from JSON lines, metrics with stated formulas, and intervals beside every figure."""
 
+from .grounding import auroc, measure_grounding, read_claims
 from .intervals import Interval, mean_interval, wilson_interval
 from .ranking import ndcg, recall, reciprocal_rank
 from .rows import read_rows
 
-__all__ = ["Interval", "mean_interval", "ndcg", "read_rows", "recall", "reciprocal_rank", "wilson_interval"]
+__all__ = [
+    "Interval",
+    "auroc",
+    "mean_interval",
+    "measure_grounding",
+    "ndcg",
+    "read_claims",
+    "read_rows",
+    "recall",
+    "reciprocal_rank",
+    "wilson_interval",
+]

@@ -63,3 +63,23 @@ def test_a_file_that_is_not_there_is_named(collegium: Command, tmp_path: Path, q
 
 def test_eval_alone_lists_its_verbs(collegium: Command) -> None:
     assert "ranking" in collegium("eval").out
+
+
+def test_the_grounding_check_is_measured_on_labelled_claims(collegium: Command, tmp_path: Path) -> None:
+    rows = [
+        {
+            "claim": f"The mill burned down in {1500 + i + i % 2}.",
+            "evidence": f"The mill burned down in {1500 + i}.",
+            "grounded": i % 2 == 0,
+        }
+        for i in range(20)
+    ]
+    file = lines(tmp_path / "claims.jsonl", rows)
+
+    found = collegium("eval", "grounding", "--data", file, "--json").json
+
+    assert (found["claims"], found["grounded"]) == (20, 10)
+    assert found["auroc"] == found["auroc_ten_fold"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert found["levels"]["supported"] == {"claims": 10, "grounded": 10}
+    shown = collegium("eval", "grounding", "--data", file).out
+    assert "auroc ten-fold   1.000 [1.000, 1.000]" in shown

@@ -44,3 +44,30 @@ def test_a_quote_is_grounded_and_an_empty_text_is_not() -> None:
     assert check_grounding(EVIDENCE[1], EVIDENCE).grounded
     assert not check_grounding("", EVIDENCE).grounded
     assert check_grounding("", EVIDENCE).score == 0.0
+
+
+def test_a_sentence_is_judged_clause_by_clause() -> None:
+    (judged,) = check_grounding(
+        "Helen Tarr designed the Mara Bridge, and it opened to traffic in 1951.", EVIDENCE
+    ).sentences
+    assert judged.support == "partly"
+    assert [(c.support, c.missing) for c in judged.clauses] == [("supported", ()), ("unsupported", ("1951",))]
+    assert judged.worth == 0.0, "a number that the evidence lacks is worth nothing, however right the rest"
+
+
+def test_each_sentence_says_where_it_stands() -> None:
+    text = "# Bridges\n\nThe Mara Bridge opened in 1931. It fell in 1977."
+    found = check_grounding(text, EVIDENCE)
+    assert [text[s.start : s.end] for s in found.sentences] == [s.sentence for s in found.sentences]
+
+
+def test_what_lies_scattered_over_the_evidence_is_less_likely_supported() -> None:
+    claim = "The bridge was designed for crowns and spans the Lune in twelve arches."
+    near = ["The bridge was designed for crowns. It spans the Lune in twelve arches."]
+    far = ["The bridge was designed for crowns.", "Ferries stopped.", "It spans the Lune in twelve arches."]
+    assert check_grounding(claim, near).probability > check_grounding(claim, far).probability
+
+
+def test_a_claim_of_a_thousand_missing_numbers_has_a_probability_all_the_same() -> None:
+    claim = " ".join(str(number) for number in range(1000, 2000))
+    assert 0.0 <= check_grounding(f"The codes are {claim}", EVIDENCE).probability < 1e-9
