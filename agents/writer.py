@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.errors import GraphSetupError, InvalidOutput, OutputTruncated
+from ..core.errors import GraphSetupError, InvalidOutput, OutputTruncated, UnsupportedParameter
 from ..knowledge import Citation, Embedder, Passage, Quotes, ScoredSentence, best_sentences, locate
 from ..knowledge.quoting import Confidence
 from ..knowledge.structure import read_units
@@ -26,6 +26,8 @@ QUOTING = "quoting"
 NOTHING = "The sources at hand do not answer the question."
 
 _SHORT = Params(max_tokens=60)
+_GREEDY = Params(max_tokens=60, temperature=0.0)
+"""Copying is no place for chance; servers of small models take this, adapters of other libraries may not."""
 _BEFORE_NUMBER = re.compile(r"(?:[<>]=?|[=!~]=|[≤≥±]|[$€£¥]|(?<!\S)[−+-])\s?$")
 _AFTER_NUMBER = re.compile(r"(?:\s?[%‰€£¥]|°[CF]?|\+)")
 
@@ -148,7 +150,10 @@ class Writer(Agent):
         reading = sorted(sentences, key=lambda sentence: (sentence.source, sentence.start))
         lines = "\n".join(" ".join(sentence.text.split()) for sentence in reading)
         messages = self._small_prompt.messages(origins=RETRIEVED, passages=lines, question=question)
-        return await self.model.complete(messages, output=ShortAnswer, params=_SHORT)
+        try:
+            return await self.model.complete(messages, output=ShortAnswer, params=_GREEDY)
+        except UnsupportedParameter:
+            return await self.model.complete(messages, output=ShortAnswer, params=_SHORT)
 
     async def _stated(self, question: str, passages: Sequence[Passage], feedback: str) -> Answer | None:
         """The statements whose quotes stand in the passages; None when none does."""
