@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
+from ..knowledge.grounding import Support
 from ..knowledge.passages import Citation, Passage
 from ..knowledge.quoting import Confidence
 
@@ -107,6 +108,21 @@ class StepResult(BaseModel):
     """What a retrieving step found."""
 
 
+class SentenceSupport(BaseModel):
+    """One sentence of an answer, and how far the passages support it."""
+
+    model_config = _VALUE
+
+    start: int = Field(ge=0)
+    """Its first character in the answer's text."""
+    end: int = Field(ge=0)
+    support: Support
+    reason: str = ""
+    """Why, in a few words; names what no passage has."""
+    citations: list[int] = []
+    """The citations that it rests on, counted from 0."""
+
+
 class Answer(BaseModel):
     """An answer with the places where it stands."""
 
@@ -121,6 +137,13 @@ class Answer(BaseModel):
     """The model that had a part in it, or `quoting` when the program quoted without one."""
     highlight: str | None = None
     """Words of a quote that a tiny model pointed at: a help for the eye, often wrong; None when it wrote the answer."""
+    support: list[SentenceSupport] = []
+    """Its sentences, in order, each with how far the passages support it; empty when nothing was found."""
+
+    @property
+    def unsupported(self) -> list[str]:
+        """The sentences that the passages do not support."""
+        return [self.text[one.start : one.end] for one in self.support if one.support == "unsupported"]
 
 
 class Criterion(BaseModel):

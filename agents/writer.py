@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,13 +18,15 @@ from ..models import Completion, Model, Params
 from ..models import model as resolve
 from ._agent import Agent
 from ._prompts import Prompt
+from ._support import Sentence, Unsupported, checked, joined, split
 from ._words import RETRIEVED, best_once, numbered
-from .values import Answer, Verdict
+from .values import Answer, SentenceSupport, Verdict
 
 QUOTING = "quoting"
 """What an answer names in place of a model when the program quoted without one."""
 NOTHING = "The sources at hand do not answer the question."
 
+_VERBATIM = "quoted word for word"
 _SHORT = Params(max_tokens=60)
 _GREEDY = Params(max_tokens=60, temperature=0.0)
 """Copying is no place for chance; servers of small models take this, adapters of other libraries may not."""
@@ -66,10 +68,19 @@ class Writer(Agent):
     was found, the best sentences are quoted: one to three by the margin between them, which also says how
     sure the answer is; a tiny model only points at words in the first of them.
 
+    Each sentence of the answer is marked as supported, partly supported or unsupported by the passages
+    (`Answer.support`): what is quoted is supported; a capable model's sentences are checked by program, and
+    by `checker` where there is one.
+
     Args:
         model: The model, or its spec; None takes that of the run.
         max_passages: How many passages it looks at, the best by score; repeats do not count.
         embedder: Compares question and sentences; by default MiniLM where its weights are. None: words only.
+        unsupported: What becomes of sentences that the passages do not support. `show`: they stay, and are
+            marked. `remove`: they are left out. `rewrite`: the model is told of them and writes once more;
+            what is still unsupported is left out. When nothing is left, the best sentences are quoted.
+        checker: A capable model, or its spec, that is asked too how far the passages support each sentence;
+            the lower mark counts.
         prompt: Instructions in place of our own, as text or as a file.
     """
 
@@ -79,12 +90,18 @@ class Writer(Agent):
         *,
         max_passages: int = 12,
         embedder: Embedder | None | Literal["default"] = "default",
+        unsupported: Unsupported = "show",
+        checker: Model | str | None = None,
         prompt: str | Path | None = None,
     ) -> None:
         if max_passages < 1:
             raise GraphSetupError(f"max_passages is {max_passages!r}; a writer needs at least 1.")
+        if unsupported not in get_args(Unsupported):
+            raise GraphSetupError(f"unsupported is {unsupported!r}; it can be: {', '.join(get_args(Unsupported))}.")
         self.model = resolve(model)
         self.max_passages = max_passages
+        self.unsupported: Unsupported = unsupported
+        self._checker = None if checker is None else resolve(checker)
         self._embedder: Embedder | None | Literal["default"] = embedder
         self._prompt = Prompt("writer", prompt)
         self._small_prompt = Prompt("writer_small", prompt)
@@ -128,7 +145,9 @@ class Writer(Agent):
         if found == best[0]:
             confidence = "likely" if quotes.confidence == "uncertain" else "confident"
         model = said.model or self.model.spec
-        return Answer(text=_in_full(place, found), citations=[found.citation()], confidence=confidence, model=model)
+        text = _in_full(place, found)
+        mark = SentenceSupport(start=0, end=len(text), support="supported", reason=_VERBATIM, citations=[0])
+        return Answer(text=text, citations=[found.citation()], confidence=confidence, model=model, support=[mark])
 
     async def _highlighted(self, question: str, quotes: Quotes, answer: Answer) -> Answer:
         """The quoted answer with the words in it that a tiny model points at, if it points at any.
@@ -156,22 +175,54 @@ class Writer(Agent):
             return await self.model.complete(messages, output=ShortAnswer, params=_SHORT)
 
     async def _stated(self, question: str, passages: Sequence[Passage], feedback: str) -> Answer | None:
-        """The statements whose quotes stand in the passages; None when none does."""
+        """The statements whose quotes stand in the passages; None when none does, or none is left."""
+        drafted = await self._drafted(question, passages, feedback)
+        weak = [one.text.strip() for one in drafted.sentences if one.support == "unsupported"]
+        if weak and self.unsupported == "rewrite":
+            named = "\n".join(f"- {text}" for text in weak)
+            told = f"{feedback}\nNo passage says the following; say only what the passages say:\n{named}"
+            drafted = await self._drafted(question, passages, told)
+        if drafted.stated == 0:
+            return Answer(text=NOTHING, confidence="uncertain", model=drafted.model)
+        kept = [one for one in drafted.sentences if self.unsupported == "show" or one.support != "unsupported"]
+        if not kept:
+            return None
+        text, citations, support = joined(kept)
+        confidence = _confidence(kept, whole=drafted.cited == drafted.stated and len(kept) == len(drafted.sentences))
+        return Answer(text=text, citations=citations, confidence=confidence, model=drafted.model, support=support)
+
+    async def _drafted(self, question: str, passages: Sequence[Passage], feedback: str) -> _Draft:
+        """What a capable model says, sentence by sentence, each checked."""
         messages = self._prompt.messages(
             origins=RETRIEVED, passages=numbered(passages), question=question, feedback=feedback
         )
         said = await self.model.complete(messages, output=Statements)
         stated = said.output.statements
-        model = said.model or self.model.spec
-        if not stated:
-            return Answer(text=NOTHING, confidence="uncertain", model=model)
-        cited = [(one, citation) for one in stated if (citation := _cited(one, passages))]
-        if not cited:
-            return None
-        confidence: Confidence = "confident" if len(cited) == len(stated) else "likely"
-        citations = list(dict.fromkeys(citation for _, citation in cited))
-        text = " ".join(one.statement for one, _ in cited)
-        return Answer(text=text, citations=citations, confidence=confidence, model=model)
+        cited = [
+            (one.statement, citation) for one in stated if one.statement.strip() and (citation := _cited(one, passages))
+        ]
+        sentences = [one for text, citation in cited for one in split(text, citation, passages)]
+        if self._checker is not None:
+            sentences = await checked(sentences, passages, self._checker)
+        return _Draft(sentences, len(stated), len(cited), said.model or self.model.spec)
+
+
+class _Draft(NamedTuple):
+    """A capable model's answer before the policy on it."""
+
+    sentences: list[Sentence]
+    """Of the statements whose quote was found."""
+    stated: int
+    cited: int
+    model: str
+
+
+def _confidence(sentences: Sequence[Sentence], *, whole: bool) -> Confidence:
+    """`confident` when every quote was found and every sentence is supported; one that is not is never sure."""
+    marks = {one.support for one in sentences}
+    if "unsupported" in marks:
+        return "uncertain"
+    return "confident" if whole and marks == {"supported"} else "likely"
 
 
 def _quoted(quotes: Quotes, *, widen: bool) -> Answer:
@@ -180,9 +231,15 @@ def _quoted(quotes: Quotes, *, widen: bool) -> Answer:
     if not chosen:
         return Answer(text=NOTHING, confidence="uncertain", model=QUOTING)
     reading = sorted(chosen, key=lambda sentence: (sentence.source, sentence.start))
-    text = "\n".join(sentence.text for sentence in reading)
+    text = ""
+    marks: list[SentenceSupport] = []
+    for number, sentence in enumerate(reading):
+        start = len(text) + bool(text)
+        text = f"{text}\n{sentence.text}" if text else sentence.text
+        mark = SentenceSupport(start=start, end=len(text), support="supported", reason=_VERBATIM, citations=[number])
+        marks.append(mark)
     citations = [sentence.citation() for sentence in reading]
-    return Answer(text=text, citations=citations, confidence=quotes.confidence, model=QUOTING)
+    return Answer(text=text, citations=citations, confidence=quotes.confidence, model=QUOTING, support=marks)
 
 
 def _sentence_around(place: Citation, best: Sequence[ScoredSentence]) -> ScoredSentence:

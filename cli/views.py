@@ -118,6 +118,7 @@ def _answer(answer: Mapping[str, Any]) -> Iterator[Text]:
         if answer.get("highlight"):
             shown.highlight_words([clean(str(answer["highlight"]))], style="reverse")
         yield shown
+    yield from _doubts(answer)
     for number, citation in enumerate(answer["citations"], 1):
         yield Text.assemble((f"  [{number}] ", "cyan"), where(citation))
         yield Text(f"      “{one_line(str(citation['quote']))}”", style="dim")
@@ -126,6 +127,18 @@ def _answer(answer: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"  {one_line(', by '.join(said))}", style="dim")
     if answer.get("highlight"):
         yield Text(f"  quoted by the program; the model points at “{one_line(str(answer['highlight']))}”", style="dim")
+
+
+def _doubts(answer: Mapping[str, Any]) -> Iterator[Text]:
+    """The sentences that the passages do not fully support, each with the reason."""
+    from rich.text import Text
+
+    for mark in answer.get("support") or ():
+        if mark["support"] == "supported":
+            continue
+        word = "partly supported" if mark["support"] == "partly" else "unsupported"
+        sentence = shortened(str(answer["text"])[mark["start"] : mark["end"]], 60)
+        yield Text(f"  {word}: “{sentence}” ({one_line(str(mark.get('reason', '')))})", style="yellow")
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[Text]:

@@ -77,3 +77,17 @@ def test_usage_is_one_line() -> None:
 
     assert usage_line(usage, "smollm2") == "2 model calls of smollm2, 1,234 tokens"
     assert usage_line({}, None) == "0 model calls, 0 tokens"
+
+
+def test_an_answer_names_the_sentences_that_the_passages_do_not_fully_support() -> None:
+    text = "It opens at nine. It was built in 1812."
+    marks = [
+        {"start": 0, "end": 17, "support": "supported", "reason": "100% of its words stand in the evidence"},
+        {"start": 18, "end": 39, "support": "unsupported", "reason": "not in the evidence: 1812"},
+    ]
+    answer = {"text": text, "citations": [], "confidence": "uncertain", "model": "m", "support": marks}
+
+    seen = shown({"answer": answer})
+
+    assert "unsupported: “It was built in 1812.” (not in the evidence: 1812)" in seen
+    assert "supported: “It opens" not in seen
