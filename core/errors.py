@@ -44,6 +44,7 @@
     │   ├── OutputRefused          the model declined to answer
     │   └── UnknownModel           the spec names a provider or model that is not there
     ├── KnowledgeError             an index or a source cannot be used
+    │   └── IndexBusy              somebody else writes to the index
     ├── UnknownPrice               a budget in US dollars, and a model without a price
     ├── OutOfAnswers               a scripted model was called more often than its script knows
     ├── CassetteError              a recording cannot be used
@@ -583,6 +584,17 @@ class KnowledgeError(CollegiumError):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.problem}"
+
+
+class IndexBusy(KnowledgeError):
+    """Somebody else writes to the index; reading goes on meanwhile."""
+
+    code = "index_busy"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"index {name!r}", "another process is writing to it; try again when that has finished.")
+        self.args = (name,)
+        self.name = name
 
 
 class UnknownPrice(CollegiumError):

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import KnowledgeError
+from ..core.errors import IndexBusy, KnowledgeError
 from .loading import Document
 from .passages import Passage
 
@@ -127,6 +127,7 @@ def writing(folder: Path, name: str) -> Generator[Catalog]:
         KnowledgeError: The books cannot be opened or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _make(folder, name)
     with _open(folder, name) as connection:
         connection.executescript(_SCHEMA)
         if not _has_pages(connection):
@@ -141,6 +142,17 @@ def _has_pages(connection: sqlite3.Connection) -> bool:
     return any(column[1] == "page" for column in connection.execute("PRAGMA table_info(passage)"))
 
 
+def _make(folder: Path, name: str) -> None:
+    """Books that are not there yet appear with their tables at once, so that no reader finds them half made."""
+    if (folder / FILE).is_file():
+        return
+    draft = folder / f"{FILE}.new"
+    draft.unlink(missing_ok=True)
+    with _open(folder, name, draft.name) as connection:
+        connection.executescript(_SCHEMA)
+    draft.replace(folder / FILE)
+
+
 @contextmanager
 def only_writer(folder: Path, name: str) -> Generator[None]:
     """Hold the index for writing; let go when the block, or the process, ends.
@@ -149,23 +161,21 @@ def only_writer(folder: Path, name: str) -> Generator[None]:
     used, on a file that stays empty: it works on every system and dies with its process.
 
     Raises:
-        KnowledgeError: Somebody else is writing.
+        IndexBusy: Somebody else is writing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / "writer.lock", timeout=0, isolation_level=None)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            raise KnowledgeError(
-                f"index {name!r}", "another process is writing to it; try again when that has finished."
-            ) from error
+            raise IndexBusy(name) from error
         yield
 
 
 @contextmanager
-def _open(folder: Path, name: str) -> Generator[sqlite3.Connection]:
+def _open(folder: Path, name: str, file: str = FILE) -> Generator[sqlite3.Connection]:
     try:
-        with closing(sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(folder / file, timeout=30, isolation_level=None)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise KnowledgeError(

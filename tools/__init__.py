@@ -12,6 +12,7 @@ from .values import to_json_value
 if TYPE_CHECKING:
     from .builtin.calculator import calculator
     from .builtin.http import http
+    from .builtin.memory import memory
     from .builtin.python import python
     from .builtin.search import knowledge_search
     from .builtin.workspace import workspace
@@ -30,6 +31,7 @@ __all__ = [
     "calculator",
     "http",
     "knowledge_search",
+    "memory",
     "python",
     "to_json_value",
     "tool",
@@ -40,6 +42,7 @@ _BUILTIN = {
     "calculator": "calculator",
     "http": "http",
     "knowledge_search": "search",
+    "memory": "memory",
     "python": "python",
     "workspace": "workspace",
 }

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from collegium import tools
 from collegium.knowledge import Index
-from collegium.tools import FunctionTool, calculator, http, knowledge_search, python, workspace
+from collegium.tools import FunctionTool, calculator, http, knowledge_search, memory, python, workspace
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
 
@@ -24,6 +24,7 @@ def test_each_tool_has_a_row_with_its_effect_and_risk() -> None:
         "workspace": declared(*workspace("notes")),
         "http": declared(*web).replace("; ", "; with `send=True` also "),
         "python": f'{declared(python())}; with `at_least="limits"` {declared(weak)}',
+        "memory": declared(*memory(Index("rye"))),
         "knowledge_search": declared(knowledge_search(cast("Any", Index("rye")))),
     }
     rows = re.findall(r"^\| `(\w+)[^|]*` \| ([^|]+) \|", PAGE.partition("## Tools that come with Collegium")[2], re.M)
