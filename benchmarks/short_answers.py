@@ -1,6 +1,7 @@
 """Short answers of a small model with the sentence cited, beside naive retrieval with the same model.
 
     python -m benchmarks.short_answers --data FOLDER --model embedded:FILE.gguf [--questions 200] [--log FILE.jsonl]
+    python -m benchmarks.short_answers --data FOLDER --log FILE.jsonl --report
 
 FOLDER holds `xquad-en/corpus.jsonl` and `questions.jsonl`. Ours: the four best passages of an `Index`, then a `Writer`.
 Naive: the four paragraphs nearest by MiniLM, and one prompt that asks for the shortest phrase. The model, its
@@ -9,8 +10,8 @@ temperature (0) and the questions are the same; the questions are drawn with see
 Exact match is that of SQuAD (case, articles and punctuation aside). An answer cites the right sentence when the quote
 holds the accepted answer at its place in the source; of several sentences quoted each counts its part. Naive retrieval
 cites nothing. It is given the benefit of the sentence in which its answer stands first among what it retrieved.
-Differences are paired, their 95 % intervals by bootstrap over the questions. Finished questions are kept in the log,
-so that a run that was stopped goes on.
+Differences are paired, their 95 % intervals by bootstrap over the questions. Each finished answer is a row of the log,
+so that a run that was stopped goes on, and one side can be measured anew without the other.
 """
 
 from __future__ import annotations
@@ -133,20 +134,29 @@ def interval(values: Sequence[float], rounds: int = 2000) -> str:
     return f"{fmean(values):+.3f} [{means[int(0.025 * rounds)]:+.3f}, {means[int(0.975 * rounds)]:+.3f}]"
 
 
-def report(done: Sequence[Row]) -> None:
-    print(f"{len(done)} questions, mean [95 % interval]; the difference is paired")
-    for name in MEASURES:
-        mine, rival = [row["ours"][name] for row in done], [row["naive"][name] for row in done]
+def report(drawn: Sequence[Row], done: Done) -> None:
+    """Figures of the questions that both sides have answered."""
+    pairs = [
+        (done[row["id"], "ours"], done[row["id"], "naive"])
+        for row in drawn
+        if (row["id"], "ours") in done and (row["id"], "naive") in done
+    ]
+    print(f"{len(pairs)} questions, mean [95 % interval]; the difference is paired")
+    for name in MEASURES if pairs else ():
+        mine, rival = [one[name] for one, _ in pairs], [other[name] for _, other in pairs]
         both = [a - b for a, b in zip(mine, rival, strict=True)]
         print(f"{name:15} ours {interval(mine)}   naive {interval(rival)}   difference {interval(both)}")
 
 
-def material(data: Path, count: int, log: Path) -> tuple[list[Row], list[Row], dict[str, Row]]:
-    """The paragraphs, the questions drawn, and what is finished."""
+Done = dict[tuple[str, str], Row]
+"""What is finished, by question and side."""
+
+
+def material(data: Path, count: int, log: Path) -> tuple[list[Row], Done]:
+    """The questions drawn, and what is finished."""
     drawn = rows(data / "questions.jsonl")
     random.Random(7).shuffle(drawn)
-    done = {row["id"]: row for row in rows(log)} if log.exists() else {}
-    return rows(data / "corpus.jsonl"), drawn[:count], done
+    return drawn[:count], {(row["id"], row["side"]): row for row in rows(log)} if log.exists() else {}
 
 
 def written(corpus: Sequence[Row], folder: Path) -> Path:
@@ -156,48 +166,52 @@ def written(corpus: Sequence[Row], folder: Path) -> Path:
     return folder
 
 
-async def measure(given: argparse.Namespace, data: Path, log: Path) -> list[Row]:
-    corpus, drawn, done = material(data, given.questions, log)
+async def measure(given: argparse.Namespace, data: Path, log: Path) -> None:
+    """Ask both sides what the log does not hold yet."""
+    corpus = rows(data / "corpus.jsonl")
+    drawn, done = material(data, given.questions, log)
     llm = shared_model(given.model)
     with tempfile.TemporaryDirectory() as scratch:
         index = Index("xquad-en", folder=Path(scratch, "index"))
         await index.ingest(written(corpus, Path(scratch, "texts")))
-        naive, mine = Naive(llm, corpus), Ours(llm, index)
+        sides: dict[str, Ours | Naive] = {"ours": Ours(llm, index), "naive": Naive(llm, corpus)}
         print(f"{given.model} is {(await llm.capabilities()).level}", flush=True)
         for row in drawn:
-            if row["id"] in done:
-                continue
-            entry: Row = {"id": row["id"], "question": row["question"], "gold": row["answer"]}
-            for name, way in (("ours", mine), ("naive", naive)):
-                begun = time.perf_counter()
-                said, cited = await way(row)
-                entry[name] = {"said": said, **scores(row, said, cited, time.perf_counter() - begun)}
-            done[row["id"]] = entry
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            for side in sides:
+                if (row["id"], side) not in done:
+                    keep(log, row, side, await asked(sides[side], row))
     await close_shared()
-    return [done[row["id"]] for row in drawn]
 
 
-def finished(given: argparse.Namespace, data: Path, log: Path) -> list[Row]:
-    """What the log holds of the questions drawn."""
-    _, drawn, done = material(data, given.questions, log)
-    return [done[row["id"]] for row in drawn if row["id"] in done]
+async def asked(side: Ours | Naive, row: Row) -> Row:
+    begun = time.perf_counter()
+    said, cited = await side(row)
+    return {"said": said, **scores(row, said, cited, time.perf_counter() - begun)}
+
+
+def keep(log: Path, row: Row, side: str, found: Row) -> None:
+    entry = {"id": row["id"], "side": side, "question": row["question"], "gold": row["answer"], **found}
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Short answers beside naive retrieval.")
     parser.add_argument("--data", type=Path, default=os.environ.get("COLLEGIUM_DATA"))
-    parser.add_argument("--model", required=True, help="embedded:FILE.gguf, or any other spec")
+    parser.add_argument("--model", help="embedded:FILE.gguf, or any other spec")
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--log", type=Path, help="where finished questions are kept; default: nowhere")
     parser.add_argument("--report", action="store_true", help="only report what the log holds")
     given = parser.parse_args()
     if given.data is None:
         parser.error("say where the collection is: --data FOLDER, or COLLEGIUM_DATA")
+    if not given.report and given.model is None:
+        parser.error("say which model answers: --model SPEC")
     with tempfile.TemporaryDirectory() as scratch:
         data, log = Path(given.data) / "xquad-en", given.log or Path(scratch, "log.jsonl")
-        report(finished(given, data, log) if given.report else asyncio.run(measure(given, data, log)))
+        if not given.report:
+            asyncio.run(measure(given, data, log))
+        report(*material(data, given.questions, log))
 
 
 if __name__ == "__main__":
