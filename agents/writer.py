@@ -141,9 +141,7 @@ class Writer(Agent):
         if place is None:
             return None
         found = _sentence_around(place, best)
-        confidence: Confidence = "uncertain"
-        if found == best[0]:
-            confidence = "likely" if quotes.confidence == "uncertain" else "confident"
+        confidence = quotes.confidence if found == best[0] else "uncertain"
         model = said.model or self.model.spec
         text = _in_full(place, found)
         mark = SentenceSupport(start=0, end=len(text), support="supported", reason=_VERBATIM, citations=[0])

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.agents import Answer, ShortAnswer, Statement, Statements, Verdict, Writer
-from collegium.knowledge import Passage, verify
+from collegium.knowledge import Passage, best_sentences, verify
 from collegium.models import Capabilities
 from collegium.models.base import Level
 from collegium.testing import ScriptedModel
@@ -106,6 +106,18 @@ async def test_an_answer_outside_the_best_sentence_is_said_to_be_uncertain() -> 
 
     assert answer.citations[0].quote == "It cost 300 guilders."
     assert answer.confidence == "uncertain"
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Who built the harbour of Brill?", "What about ferries?", "Which monk?", "What of towers?"],
+)
+async def test_a_short_answer_is_as_sure_as_the_margin_says_and_never_surer(question: str) -> None:
+    quotes = await best_sentences(question, PASSAGES, embedder=None)
+    answer = await writer("small", ShortAnswer(answer=quotes.ranked[0].text[:80]))(question, PASSAGES)
+
+    assert answer.citations[0].quote == quotes.ranked[0].text
+    assert answer.confidence == quotes.confidence
 
 
 async def test_a_capable_models_statements_cite_the_sentences_of_their_quotes() -> None:
