@@ -10,7 +10,9 @@ from .function import FunctionTool, as_tools, tool
 from .values import to_json_value
 
 if TYPE_CHECKING:
+    from .builtin.archives import archives
     from .builtin.calculator import calculator
+    from .builtin.command import command
     from .builtin.http import http
     from .builtin.memory import memory
     from .builtin.python import python
@@ -27,8 +29,10 @@ __all__ = [
     "Tool",
     "ToolContext",
     "ToolResult",
+    "archives",
     "as_tools",
     "calculator",
+    "command",
     "http",
     "knowledge_search",
     "memory",
@@ -39,7 +43,9 @@ __all__ = [
 ]
 
 _BUILTIN = {
+    "archives": "archives",
     "calculator": "calculator",
+    "command": "command",
     "http": "http",
     "knowledge_search": "search",
     "memory": "memory",

@@ -1,7 +1,8 @@
 """Every way out of the built-in tools that is known, with a canary outside and a listener that hears any touch.
 
-    python -m benchmarks.sandbox [--data FOLDER] [--only paths web code use death humaneval] [--quick] [--json FILE]
+    python -m benchmarks.sandbox [--data FOLDER] [--only GROUP ...] [--quick] [--json FILE]
 
+Groups: paths, web, archives, command, code, use, death, humaneval.
 `--data` names a folder that holds `humaneval/problems.jsonl`, or that file's own folder. Traffic goes to the loopback
 only. Without `--quick` each program gets the limits that the tools have by themselves (10 s of CPU, 30 s in all).
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from collegium.tools.sandbox import Limits, Walls, strength
 
-from . import boxes, humaneval, paths, web
+from . import boxes, commands, humaneval, packed, paths, web
 from .world import Outcome, World, world
 
 
@@ -75,6 +76,20 @@ async def _web(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome
         yield outcome
 
 
+async def _archives(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
+    sizes = {"tries": 200, "members": 5000, "size_mb": 16} if chosen.quick else {}
+    for outcome in packed.cases(here, **sizes):
+        yield outcome
+
+
+async def _command(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
+    yield commands.unguarded(here)
+    for kind in _kinds():
+        with world(here.folder / kind) as inner:
+            async for outcome in commands.cases(inner, kind, at_once=chosen.quick):
+                yield outcome
+
+
 async def _code(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
     yield boxes.unboxed(here)
     for kind in _kinds():
@@ -103,6 +118,15 @@ async def _humaneval(here: World, chosen: argparse.Namespace) -> AsyncIterator[O
             return
 
 
-GROUPS = {"paths": _paths, "web": _web, "code": _code, "use": _use, "death": _death, "humaneval": _humaneval}
+GROUPS = {
+    "paths": _paths,
+    "web": _web,
+    "archives": _archives,
+    "command": _command,
+    "code": _code,
+    "use": _use,
+    "death": _death,
+    "humaneval": _humaneval,
+}
 
 main()

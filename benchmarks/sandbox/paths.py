@@ -152,7 +152,7 @@ def _race(world: World, tools: dict[str, Any], tries: int) -> Outcome:
 
     furnish()
     calls: list[Callable[[], object]] = [lambda: tools["read_file"]("swap.txt")] * 19
-    return _raced(world, "a file swapped with a link", ("swap.txt", "other.txt"), [*calls, write], tries)
+    return raced(world, GROUP, "a file swapped with a link", ("swap.txt", "other.txt"), [*calls, write], tries)
 
 
 def _race_of_folders(world: World, tools: dict[str, Any], tries: int) -> Outcome:
@@ -163,7 +163,7 @@ def _race_of_folders(world: World, tools: dict[str, Any], tries: int) -> Outcome
     calls: list[Callable[[], object]] = [lambda: tools["read_file"]("way/secret.txt")] * 18
     calls.append(lambda: tools["list_files"]("way"))
     calls.append(lambda: tools["write_file"]("way/new.txt", "x", IdempotencyKey("k")))
-    return _raced(world, "a folder swapped with a link", ("way", "aside"), calls, tries)
+    return raced(world, GROUP, "a folder swapped with a link", ("way", "aside"), calls, tries)
 
 
 SWAPPER = """
@@ -178,9 +178,12 @@ while not select.select([0], [], [], 0)[0]:
 """Exchanges two names for as long as its input is open; in a process of its own, so that nothing is in step."""
 
 
-def _raced(world: World, name: str, swapped: tuple[str, str], calls: list[Callable[[], object]], tries: int) -> Outcome:
+def raced(
+    world: World, group: str, name: str, swapped: tuple[str, str], calls: list[Callable[[], object]], tries: int
+) -> Outcome:
+    """Make calls in turn while another process exchanges two names without a pause."""
     world.begin()
-    outcome = Outcome(GROUP, f"{name}, {tries} tries")
+    outcome = Outcome(group, f"{name}, {tries} tries")
     command = [sys.executable, "-I", "-S", "-c", SWAPPER, *(str(world.folder / one) for one in swapped)]
     honest = fooled = 0
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as swapper:

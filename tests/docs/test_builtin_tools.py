@@ -6,7 +6,17 @@ from typing import Any, cast
 
 from collegium import tools
 from collegium.knowledge import Index
-from collegium.tools import FunctionTool, calculator, http, knowledge_search, memory, python, workspace
+from collegium.tools import (
+    FunctionTool,
+    archives,
+    calculator,
+    command,
+    http,
+    knowledge_search,
+    memory,
+    python,
+    workspace,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
 
@@ -18,10 +28,13 @@ def declared(*made: FunctionTool[..., Any]) -> str:
 
 def test_each_tool_has_a_row_with_its_effect_and_risk() -> None:
     web = http("example.org", send=True)
+    look, change = command({"ls": []}), command({"ls": []}, folder="notes", writable=True)
     weak = python(at_least="limits")
     expected = {
         "calculator": declared(calculator),
         "workspace": declared(*workspace("notes")),
+        "archives": declared(*archives("notes")),
+        "command": f'{declared(look)}; with `writable=True` or `at_least="limits"` {declared(change)}',
         "http": declared(*web).replace("; ", "; with `send=True` also "),
         "python": f'{declared(python())}; with `at_least="limits"` {declared(weak)}',
         "memory": declared(*memory(Index("rye"))),

@@ -14,9 +14,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Usage:
     """The most that was seen so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, order: Order) -> None:
         self.cpu_s = 0.0
         self.peak_bytes = 0
+        self.watched = _watched(order)
 
     def look(self, order: Order, warden: int, first: int) -> str:
         """Look once; the name of the limit that is passed, or nothing."""
@@ -36,7 +37,11 @@ class Usage:
             return "memory"
         if tasks > order["tasks"]:
             return "processes"
-        return "disk" if order["work"] and _too_much(order["work"], order["disk_bytes"], order["inodes"]) else ""
+        for folder, most_bytes, most_files in self.watched:
+            files, size = _held(folder, most_bytes, most_files)
+            if files > most_files or size > most_bytes:
+                return "disk"
+        return ""
 
 
 def below(process: int) -> list[int]:
@@ -88,8 +93,24 @@ def _text(path: str) -> str:
         os.close(descriptor)
 
 
-def _too_much(folder: str, most_bytes: int, most_files: int) -> bool:
-    """Whether a folder holds more than it may; the look itself is short, as it ends there."""
+def _watched(order: Order) -> list[tuple[str, int, int]]:
+    """Folders on the machine's own disk that the box may fill: how many bytes and files each may come to hold.
+
+    Raises:
+        OSError: A folder holds so much already that it could not be watched.
+    """
+    most_bytes, most_files = order["disk_bytes"], order["inodes"]
+    watched = [(order["work"], most_bytes, most_files)] if order["work"] else []
+    if order["folder"] and order["writable"]:
+        files, size = _held(order["folder"], 1 << 62, most_files)
+        if files > most_files:
+            raise OSError(28, f"a folder that may be changed holds more than {most_files} files already")
+        watched.append((order["folder"], size + most_bytes, files + most_files))
+    return watched
+
+
+def _held(folder: str, most_bytes: int, most_files: int) -> tuple[int, int]:
+    """Files in a folder and bytes that they take; the look is short, as it ends where there are more than may be."""
     files = size = 0
     waiting = [folder]
     while waiting:
@@ -101,7 +122,7 @@ def _too_much(folder: str, most_bytes: int, most_files: int) -> bool:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     if files > most_files or size > most_bytes:
-                        return True
+                        return files, size
         except OSError:  # it vanished meanwhile, or is closed to its own owner
             continue
-    return False
+    return files, size

@@ -29,10 +29,10 @@ class _Box:
         self.output = {"output": b"", "errors": b""}
         self.status = b""
         self.begun = time.monotonic()
-        self.used = usage.Usage()
 
     def run(self) -> tuple[str, bytes, bytes]:
         try:
+            self.used = usage.Usage(self.order)
             pipes = self._start()
         except OSError as error:
             return f"failed {error}".replace("\n", " "), b"", b""
