@@ -16,6 +16,7 @@ import typer
 
 from .evaluating import eval_app
 from .failures import guarded
+from .pinning import mcp_app
 
 app = typer.Typer(
     name="collegium",
@@ -29,6 +30,7 @@ app = typer.Typer(
 models_app = typer.Typer(help="See what models are there, and get a small one.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
+app.add_typer(mcp_app, name="mcp")
 
 Target = Annotated[str, typer.Argument(help="path.py[:name], module:name, or a shipped example.", metavar="TARGET")]
 RunId = Annotated[str, typer.Argument(help="A run; `collegium runs` lists them.", metavar="RUN")]

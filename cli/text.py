@@ -11,7 +11,9 @@ from typing import Any, cast
 
 # C0 and C1 controls except line feed and tab, delete, and the marks that reorder or hide text: shown raw they
 # could move the cursor, rewrite what a person approves, or make it read differently from what is run.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 
 
 def clean(text: str) -> str:
@@ -65,7 +67,7 @@ def clock(moment: datetime | None) -> str:
 
 def _spelled(match: re.Match[str]) -> str:
     code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:

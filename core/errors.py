@@ -8,6 +8,8 @@
     │   ├── InvalidTool            a tool whose declaration does not hold together
     │   ├── PortMismatch           a port and the field bound to it have different types
     │   ├── CheckFailed            build-time checks found errors (carries the findings)
+    │   ├── InvalidMcpConfig       a field of an MCP server's configuration does not fit (names both)
+    │   ├── McpNotApproved         an MCP server is not started before the user approved its command
     │   └── MissingExtra           an optional dependency is not installed
     ├── InvalidInput               what the caller handed in does not fit (names the field)
     ├── RunError                   a run cannot go on
@@ -32,6 +34,7 @@
     │   ├── InvalidArguments       the arguments do not fit the tool's schema
     │   ├── NoJournal              a tool with effects was called outside a run
     │   └── JournalMismatch        a recorded effect differs from the one asked for
+    ├── McpServerError             an MCP server cannot be reached, or was cut off (names it)
     ├── BackendError               a model server did not give a usable answer
     │   ├── BackendUnavailable     nothing answers at the address, or the key is refused
     │   │   └── CircuitOpen        it failed so often in a row that it is left alone for a while
@@ -173,6 +176,35 @@ class CheckFailed(GraphSetupError):
     def __str__(self) -> str:
         lines = "\n".join(f"  {finding}" for finding in self.findings)
         return f"Graph {self.graph!r} cannot run:\n{lines}"
+
+
+class InvalidMcpConfig(GraphSetupError):
+    """A field of the configuration of MCP servers, or the file of their approvals, does not fit."""
+
+    code = "invalid_mcp_config"
+
+    def __init__(self, server: str, field: str, problem: str) -> None:
+        super().__init__(server, field, problem)
+        self.server, self.field, self.problem = server, field, problem
+
+    def __str__(self) -> str:
+        at = f"MCP server {self.server!r}, " if self.server else ""
+        return f"{at}{self.field}: {self.problem}"
+
+
+class McpNotApproved(GraphSetupError):
+    """What a configuration would start or speak to is not what the user approved; `shown` is the exact command."""
+
+    code = "mcp_not_approved"
+
+    def __init__(self, server: str, before: str, shown: str) -> None:
+        super().__init__(server, before, shown)
+        self.server, self.before, self.shown = server, before, shown
+
+    def __str__(self) -> str:
+        was = f" (approved was: {self.before})" if self.before else ""
+        how = "`collegium mcp pin FILE` shows it and asks."
+        return f"MCP server {self.server!r} is not approved: {self.shown}{was}. {how}"
 
 
 class MissingExtra(GraphSetupError):
@@ -472,6 +504,19 @@ class JournalMismatch(ToolError):
     """The journal holds another call under this key."""
 
     code = "journal_mismatch"
+
+
+class McpServerError(CollegiumError):
+    """An MCP server cannot be started or reached, refused, or was cut off at a limit."""
+
+    code = "mcp_server"
+
+    def __init__(self, server: str, problem: str) -> None:
+        super().__init__(server, problem)
+        self.server, self.problem = server, problem
+
+    def __str__(self) -> str:
+        return f"MCP server {self.server!r}: {self.problem}"
 
 
 class BackendError(CollegiumError):

@@ -87,7 +87,7 @@ def help_of(verb: list[str]) -> str:
 def test_the_commands_of_a_page_exist_with_their_options(page: Path) -> None:
     for command in commands_of(page):
         words = shlex.split(command, comments=True)[1:]
-        verb = words[:2] if words[:1] == ["models"] else words[:1]
+        verb = words[:2] if words[0] in ("eval", "mcp", "models") else words[:1]
         shown = help_of([word for word in verb if not word.startswith("-")])
         missing = [w for w in words if w.startswith("--") and w.split("=")[0] not in shown]
         assert missing == [], command

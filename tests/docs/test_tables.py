@@ -11,6 +11,7 @@ import pytest
 from collegium.cli.app import app, models_app
 from collegium.cli.evaluating import eval_app
 from collegium.cli.failures import DONE, FAILED, WAITING, WRONG_USAGE
+from collegium.cli.pinning import mcp_app
 from collegium.cli.shapes import approval_json, finding_json, passage_json, run_json
 from collegium.core import errors
 from collegium.core.errors import CollegiumError
@@ -182,13 +183,15 @@ def test_the_words_of_tools_have_rows() -> None:
 
 def verbs() -> list[str]:
     own = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
-    groups = {"models": models_app, "eval": eval_app}
+    groups = {"models": models_app, "eval": eval_app, "mcp": mcp_app}
     below = [f"{group} {command.name}" for group, verbs in groups.items() for command in verbs.registered_commands]
     return [*own, *below]
 
 
 def test_each_verb_has_a_row() -> None:
-    shown = [" ".join(re.findall(r"^((?:models|eval) [a-z]+|[a-z]+)", word)) for word in first_words("cli.md", "verb")]
+    shown = [
+        " ".join(re.findall(r"^((?:models|eval|mcp) [a-z]+|[a-z]+)", word)) for word in first_words("cli.md", "verb")
+    ]
 
     assert sorted(shown) == sorted(verbs())
 
