@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,7 @@ from ..core.errors import InvalidArguments, UnknownTool
 from ..core.ids import digest
 from ..core.messages import Message, ToolCall
 from ..core.trust import Origin, Trust, origins_here, trust_of
+from ..guardrails import Frozen
 from ..runs import call_key, call_tool, verdict_for
 from ..tools import Tool, ToolResult
 
@@ -38,12 +39,19 @@ class ProposedCall(BaseModel):
     """By argument of a call that asks, the texts in which its value stands: names of tools, or `prompt`."""
     way: Way
     problem: str = ""
+    frozen: Frozen | None = None
+    """What was laid down before untrusted text was read."""
     inside: bool = False
     """It reads and is allowed, so the proposing node may make it."""
 
 
 def weigh(
-    calls: Sequence[ToolCall], tools: Mapping[str, Tool], *, turn: int, read: Sequence[Message]
+    calls: Sequence[ToolCall],
+    tools: Mapping[str, Tool],
+    *,
+    turn: int,
+    read: Sequence[Message],
+    frozen: Frozen | None = None,
 ) -> list[ProposedCall]:
     """Each call with its key and the way it goes; an unknown tool or a bad argument goes no way at all.
 
@@ -52,9 +60,11 @@ def weigh(
         tools: By name.
         turn: Number of the proposal.
         read: The conversation that the model had read.
+        frozen: What was laid down before untrusted text was read.
     """
     came = (origins_here() or frozenset[Origin]()).union(*(message.origins for message in read))
-    return [_weighed(call, tools, call_key(turn, index), came, read) for index, call in enumerate(calls)]
+    weight = _Weight(came, read, frozen)
+    return [_weighed(call, tools, call_key(turn, index), weight) for index, call in enumerate(calls)]
 
 
 def with_ids(message: Message, known: Sequence[Message], turn: int) -> Message:
@@ -84,6 +94,7 @@ async def act(call: ProposedCall, tools: Mapping[str, Tool]) -> ToolResult:
         trust=call.trust,
         origins=call.origins,
         seen_in=call.seen_in,
+        frozen=call.frozen,
     )
 
 
@@ -134,9 +145,15 @@ def _told(result: ToolResult, edit: dict[str, Any] | None) -> Message:
     return Message("tool", content, tool_call_id=result.call_id, origins=frozenset({result.origin}))
 
 
-def _weighed(
-    call: ToolCall, tools: Mapping[str, Tool], key: str, came: frozenset[Origin], read: Sequence[Message]
-) -> ProposedCall:
+class _Weight(NamedTuple):
+    """What bears on the calls of one turn."""
+
+    came: frozenset[Origin]
+    read: Sequence[Message]
+    frozen: Frozen | None
+
+
+def _weighed(call: ToolCall, tools: Mapping[str, Tool], key: str, weight: _Weight) -> ProposedCall:
     tool = tools.get(call.name)
     try:
         if tool is None:
@@ -145,17 +162,18 @@ def _weighed(
     except (UnknownTool, InvalidArguments) as error:
         problem = f"Not called: {error}"
         return ProposedCall(call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True)
-    trust = trust_of(came)
-    way = verdict_for(tool, trust, arguments)
+    trust = trust_of(weight.came)
+    way = verdict_for(tool, trust, arguments, weight.frozen)
     return ProposedCall(
         call_id=call.call_id,
         key=key,
         tool=tool.name,
         arguments=arguments,
         trust=trust,
-        origins=sorted(came),
-        seen_in=seen_in(arguments, read) if way == "ask" else {},
+        origins=sorted(weight.came),
+        seen_in=seen_in(arguments, weight.read) if way == "ask" else {},
         way=way,
+        frozen=weight.frozen,
         inside=way == "deny" or (way == "allow" and tool.effect == "read"),
     )
 

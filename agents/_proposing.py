@@ -11,14 +11,16 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 
 from ..core.errors import InvalidArguments
 from ..core.messages import Message, ToolCall, assistant, user
-from ..core.trust import met_so_far
+from ..core.trust import Origin, met_so_far, origins_here, trust_of
+from ..guardrails import Frozen
 from ..knowledge.words import terms
 from ..models import History, Model
 from ..tools import Tool
 from ._choices import one_of
 from ._prompts import Prompt
-from ._words import origins_of, text_of
+from ._words import Assignment, origins_of, text_of
 
+_LAY_DOWN = "Name all tools that the goal needs. No other may be used once something has been read."
 NONE = "none"
 """What a model chooses when no tool is to be called."""
 
@@ -43,6 +45,22 @@ class Proposer:
             return self._prompt.messages(origins=origins, goal=text)
         lines = "\n".join(f"- {tool.name}: {tool.description}" for tool in self._tools.values())
         return self._choice_prompt.messages(origins=origins, goal=text, tools=lines)
+
+    async def lay_down(self, opening: Sequence[Message], goal: Any) -> Frozen:
+        """What the goal asks for, said before anything from outside is read; nothing where it comes from outside."""
+        if isinstance(goal, Assignment):
+            return Frozen(tuple(self._tools), goal.trusted) if goal.trusted else Frozen()
+        came = frozenset[Origin]().union(origins_here() or (), *(message.origins for message in opening))
+        if trust_of(came) == "untrusted":
+            return Frozen()
+        if (await self._model.capabilities()).level == "tiny":
+            fitting = _fitting(text_of(goal), list(self._tools.values()))
+            return Frozen(tuple(tool.name for tool in fitting), text_of(goal))
+        names: Any = list[one_of([*self._tools, NONE])]  # type: ignore[misc]  # made at run time
+        kind: type[BaseModel] = create_model("Tools", tools=(names, ...))
+        chosen = await self._model.complete([*flat(opening), user(_LAY_DOWN)], output=kind)
+        named = cast("list[str]", vars(chosen.output)["tools"])
+        return Frozen(tuple(name for name in self._tools if name in named), text_of(goal))
 
     async def propose(self, conversation: Sequence[Message], goal: Any) -> Message:
         """The next assistant turn: calls, or the final text.

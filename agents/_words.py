@@ -27,6 +27,8 @@ class Assignment(BaseModel):
     """The goal of the whole plan."""
     results: list[StepResult] = []
     """Those of the steps that it depends on."""
+    trusted: str = ""
+    """The words of the plan, where nothing from outside had a part in them."""
 
     @property
     def text(self) -> str:

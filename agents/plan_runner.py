@@ -10,6 +10,7 @@ from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_jsonable_python
 
 from ..core.errors import BudgetExceeded, GraphSetupError, JournalMismatch, NoJournal, RunError, StoreError, nearest
+from ..core.trust import current_reading, trust_of
 from ..graphs import END, START, Graph, State, merge_by_id
 from ..knowledge.passages import Passage
 from ..models import Model
@@ -135,6 +136,7 @@ class PlanRunner:
 def _schedule(plan: Plan, done: list[StepResult]) -> dict[str, Any]:
     """The steps whose dependencies ended well; those behind a failure are skipped."""
     by_id = {result.step_id: result for result in done}
+    trusted = _trusted_words(plan)
     skipped: list[StepResult] = []
     ready: list[Assignment] = []
     while fresh := [step for step in plan.ready(by_id) if step not in [task.step for task in ready]]:
@@ -146,9 +148,17 @@ def _schedule(plan: Plan, done: list[StepResult]) -> dict[str, Any]:
                 by_id[step.id] = StepResult(step_id=step.id, status="skipped", text=text)
                 skipped.append(by_id[step.id])
             else:
-                ready.append(Assignment(step=step, question=plan.goal, results=results))
+                ready.append(Assignment(step=step, question=plan.goal, results=results, trusted=trusted))
     results = [] if ready else [by_id[step.id] for step in plan.steps]
     return {"ready": ready, "done": skipped, "results": results}
+
+
+def _trusted_words(plan: Plan) -> str:
+    """The words of a plan; none where untrusted text had a part in it, or led to it."""
+    reading = current_reading.get()
+    came = (*reading.labels.get("plan", ()), *reading.path) if reading else ()
+    words = "\n".join([plan.goal, *(step.goal for step in plan.steps)])
+    return words if reading and trust_of(came) == "trusted" else ""
 
 
 def _after_schedule(state: _Running) -> str:

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from ..core.errors import GraphSetupError
 from ..core.messages import Message
 from ..graphs import END, START, Graph, State, append, merge_by_id
+from ..guardrails import Frozen
 from ..models import History, Model
 from ..models import model as resolve
-from ..runs import Edit, ask, tool_question
+from ..runs import Edit, ask, plans_first, tool_question
 from ..tools import Tool, ToolResult, as_tools
 from ._agent import Agent
 from ._calls import ProposedCall, act, act_inside, told, weigh, with_ids
@@ -51,6 +52,8 @@ class _Turns(_Goal, _Both):
     messages: Annotated[list[dict[str, Any]], append] = []
     """The conversation, as `Message.to_state` writes it."""
     turn: int = 0
+    frozen: Frozen | None = None
+    """Laid down at the start where the policy's mode is plan-then-execute."""
     acting: list[ProposedCall] = []
     """Calls of this turn that need nobody's leave."""
     asking: list[ProposedCall] = []
@@ -135,7 +138,8 @@ class ToolExecutor(Agent):
         """`results` and `text` of an executor whose tools only read; see `__call__`."""
         if not self._reads_only:
             raise GraphSetupError("This ToolExecutor has tools that act; add it to a graph and run that.")
-        stop = await self._turns(await self._proposer.opening(goal), goal, 0)
+        opening = await self._proposer.opening(goal)
+        stop = await self._turns(opening, goal, 0, await self._frozen(opening, goal))
         return {"results": stop.results, "text": stop.text}
 
     def bind(self, state: type[BaseModel], name: str) -> Callable[..., Any]:
@@ -174,26 +178,31 @@ class ToolExecutor(Agent):
         """Take in what the last calls came to, then go on until calls must leave the node, or to the end."""
         conversation = [Message.from_state(message) for message in state.messages]
         fresh: list[Message] = [] if conversation else await self._proposer.opening(state.goal)
+        frozen = state.frozen if conversation else await self._frozen(fresh, state.goal)
         results = _in_call_order(state)
         fresh += told(results, state.edits)
-        stop = await self._turns([*conversation, *fresh], state.goal, state.turn)
+        stop = await self._turns([*conversation, *fresh], state.goal, state.turn, frozen)
         return {
             "messages": [message.to_state() for message in [*fresh, *stop.messages]],
             "results": [*results, *stop.results],
             "turn": stop.turn,
+            "frozen": frozen,
             "text": stop.text,
             "acting": [call for call in stop.open if call.way != "ask"],
             "asking": [call for call in stop.open if call.way == "ask"],
             "edits": {},
         }
 
-    async def _turns(self, conversation: list[Message], goal: Any, turn: int) -> _Stop:
+    async def _frozen(self, opening: list[Message], goal: Any) -> Frozen | None:
+        return await self._proposer.lay_down(opening, goal) if plans_first() else None
+
+    async def _turns(self, conversation: list[Message], goal: Any, turn: int, frozen: Frozen | None) -> _Stop:
         """Propose and read, turn by turn, as long as that can be done inside the node."""
         known = len(conversation)
         results: list[ToolResult] = []
         while turn < self.max_turns:
             said = with_ids(await self._proposer.propose(conversation, goal), conversation, turn)
-            calls = weigh(said.tool_calls, self._by_name, turn=turn, read=conversation)
+            calls = weigh(said.tool_calls, self._by_name, turn=turn, read=conversation, frozen=frozen)
             conversation = [*conversation, said]
             if not calls:
                 return _Stop(conversation[known:], results, turn, said.content, [])
@@ -225,6 +234,7 @@ class ToolExecutor(Agent):
             self.expires_s,
             origins=call.origins,
             seen_in=call.seen_in,
+            frozen=call.frozen,
         )
 
 

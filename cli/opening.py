@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InvalidInput
-from ..core.settings import database_url
+from ..core.settings import database_url, policy_file
 from .failures import DONE, complain
 from .targets import load_target, parse_target
 from .text import plural
 
 if TYPE_CHECKING:
+    from ..guardrails import Policy
     from ..runs import Runner
     from ..runs.store import Found, Store
 
@@ -55,6 +56,7 @@ async def open_runner(url: str, graphs: Sequence[Any] = (), model: str | None = 
 
     Raises:
         UnknownModel: The spec names no provider.
+        InvalidInput: The policy that COLLEGIUM_POLICY names cannot be read.
     """
     from ..runs import Runner
 
@@ -62,9 +64,17 @@ async def open_runner(url: str, graphs: Sequence[Any] = (), model: str | None = 
         from ..models import model as resolve
 
         resolve(model)  # a spec that cannot be read is refused before a run is admitted
-    async with Runner(url, graphs=graphs, model=model, serve=False) as runner:
+    async with Runner(url, graphs=graphs, model=model, policy=_policy(), serve=False) as runner:
         _warn(runner.store)
         yield runner
+
+
+def _policy() -> Policy | None:
+    """The policy that the environment names; it is read before a run is admitted."""
+    from ..guardrails import Policy
+
+    file = policy_file()
+    return None if file is None else Policy.from_file(file)
 
 
 async def graph_of_run(url: str, run_id: str) -> Any:

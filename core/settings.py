@@ -35,6 +35,12 @@ def vault_key() -> str | None:
     return os.environ.get("COLLEGIUM_VAULT_KEY") or store_key()
 
 
+def policy_file() -> Path | None:
+    """The policy that the command line puts over those of graphs: `COLLEGIUM_POLICY`; None for none."""
+    given = os.environ.get("COLLEGIUM_POLICY")
+    return Path(given) if given else None
+
+
 def project_home(start: Path | None = None) -> Path:
     """The nearest `.collegium` folder at or above `start`, else the one to be made in `start`."""
     here = (start or Path.cwd()).resolve()

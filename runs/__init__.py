@@ -1,7 +1,7 @@
 """What makes a run durable: leases, approval records, the effect journal, events, the Runner."""
 
 from .budget import Budget
-from .calls import call_key, call_tool, tool_question, verdict_for
+from .calls import call_key, call_tool, plans_first, tool_question, verdict_for
 from .decisions import (
     Approval,
     Approve,
@@ -60,6 +60,7 @@ __all__ = [
     "call_tool",
     "decision_from_json",
     "decision_to_json",
+    "plans_first",
     "question",
     "tool_question",
     "verdict_for",

@@ -18,13 +18,13 @@ from ..core.ids import digest
 from ..core.messages import ToolCall
 from ..core.tape import Codec, tape_in_use, through
 from ..core.trust import Origin, Trust, met, origins_here, trust_of
-from ..guardrails.policy import Policy, Verdict
+from ..guardrails.policy import BY_RULE, Frozen, Judgement, Policy, Verdict
 from ..models.taping import tell_again
 from ..tools.base import IdempotencyKey, Tool, ToolContext, ToolResult
 from . import journal
 from .decisions import Decision, DecisionWord, Edit, Question, Reject, Respond, ask, question
 from .interrupts import as_json
-from .scope import RunScope, current_scope, node_namespace
+from .scope import RunScope, current_scope, node_namespace, node_path
 
 _json: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
@@ -39,17 +39,27 @@ def call_key(turn: int, index: int) -> str:
     return f"{owner}/{node_namespace()}/{turn}/{index}"
 
 
-def verdict_for(tool: Tool, trust: Trust = "untrusted", arguments: Mapping[str, Any] | None = None) -> Verdict:
+def verdict_for(
+    tool: Tool,
+    trust: Trust = "untrusted",
+    arguments: Mapping[str, Any] | None = None,
+    frozen: Frozen | None = None,
+) -> Verdict:
     """What the policy of the present run says about a call of `tool`.
 
     With its arguments (as `tool.validate` returned them), a call is allowed for which a recorded effect of the
     run that this one was forked from may stand: nothing happens by it.
     """
     scope = current_scope()
-    verdict = _policy(scope).decide(tool, trust)
+    verdict = _judged(scope, tool, trust, arguments, frozen).verdict
     if verdict == "ask" and scope and scope.reusable and arguments is not None:
         return "allow" if (tool.name, journal.call_digest(tool, arguments)) in scope.reusable else verdict
     return verdict
+
+
+def plans_first() -> bool:
+    """Whether tools and destinations are to be laid down before untrusted text is read."""
+    return _policy(current_scope()).mode == "plan-then-execute"
 
 
 def tool_question(
@@ -61,6 +71,7 @@ def tool_question(
     *,
     origins: Iterable[Origin] = (),
     seen_in: Mapping[str, Sequence[str]] | None = None,
+    frozen: Frozen | None = None,
 ) -> Question:
     """The question whether a call may happen; it shows the call whole.
 
@@ -72,7 +83,9 @@ def tool_question(
         expires_s: Seconds until it counts as rejected.
         origins: Where everything came from that had a part in the arguments.
         seen_in: By argument, the texts in which its value stands word for word: names of tools, or `prompt`.
+        frozen: What was laid down before untrusted text was read.
     """
+    judged = _judged(current_scope(), tool, trust, arguments, frozen)
     came: list[JsonValue] = []
     came.extend(sorted(origins))
     payload: dict[str, JsonValue] = {
@@ -82,7 +95,10 @@ def tool_question(
         "effect": tool.effect,
         "risk": tool.risk,
         "trust": trust,
+        "why": judged.why,
     }
+    if judged.destinations:
+        payload["destinations"] = dict(judged.destinations)
     if came:
         payload["origins"] = dict.fromkeys(arguments, came)
     if seen_in:
@@ -100,6 +116,7 @@ async def call_tool(
     trust: Trust | None = None,
     origins: Iterable[Origin] | None = None,
     seen_in: Mapping[str, Sequence[str]] | None = None,
+    frozen: Frozen | None = None,
 ) -> ToolResult:
     """Run a tool once, or say why not.
 
@@ -117,6 +134,7 @@ async def call_tool(
         origins: Where everything came from that had a part in the arguments; by default what the node has read so
             far, and what led the run to it.
         seen_in: By argument, where a person is told that its value stands: names of tools, or `prompt`.
+        frozen: For a policy of mode plan-then-execute, what was laid down before untrusted text was read.
 
     Raises:
         NoJournal: A tool that is not `read`, outside a run; or one that must ask, outside any graph.
@@ -142,7 +160,7 @@ async def call_tool(
         return known
     came = origins_here() if origins is None else frozenset(origins)
     trust = trust or ("untrusted" if came is None else trust_of(came))
-    settled = await _settle(call, args, _Weight(trust, came or (), seen_in))
+    settled = await _settle(call, args, _Weight(trust, came or (), seen_in, frozen))
     if isinstance(settled, ToolResult):
         return settled
     return await _act(call, settled)
@@ -154,6 +172,7 @@ class _Weight(NamedTuple):
     trust: Trust
     origins: Iterable[Origin]
     seen_in: Mapping[str, Sequence[str]] | None
+    frozen: Frozen | None
 
 
 class _Call:
@@ -212,14 +231,29 @@ def _policy(scope: RunScope | None) -> Policy:
     return scope.policy if scope else Policy()
 
 
+def _judged(
+    scope: RunScope | None, tool: Tool, trust: Trust, arguments: Mapping[str, Any] | None, frozen: Frozen | None
+) -> Judgement:
+    return _policy(scope).judge(tool, trust, arguments, agent=node_path() or "", frozen=frozen)
+
+
 async def _settle(call: _Call, args: dict[str, Any], weight: _Weight) -> dict[str, Any] | ToolResult:
     """The arguments to act with, or the result that stands in place of acting."""
-    verdict = _policy(call.scope).decide(call.tool, weight.trust)
-    if verdict == "deny":
-        return call.result("rejected", f"The policy forbids {call.tool.name!r} here.")
-    if verdict == "allow":
+    judged = _judged(call.scope, call.tool, weight.trust, args, weight.frozen)
+    if judged.verdict == "deny":
+        why = "" if judged.why == BY_RULE else f": {judged.why}"
+        return call.result("rejected", f"The policy forbids {call.tool.name!r} here{why}.")
+    if judged.verdict == "allow":
         return args
-    asked = tool_question(call.tool, args, call.key, weight.trust, origins=weight.origins, seen_in=weight.seen_in)
+    asked = tool_question(
+        call.tool,
+        args,
+        call.key,
+        weight.trust,
+        origins=weight.origins,
+        seen_in=weight.seen_in,
+        frozen=weight.frozen,
+    )
     decision = await _decision(call, asked)
     return _apply(call, args, decision)
 

@@ -32,8 +32,9 @@ class Question(TypedDict):
     """Stable for the same question after a restart, unique within the run."""
     kind: Kind
     payload: dict[str, JsonValue]
-    """Everything that the person must see. tool_call: tool, args, description, risk, effect, trust, and where known
-    origins (by argument, where what it was made from came from) and seen_in (by argument, where it stands).
+    """Everything that the person must see. tool_call: tool, args, description, risk, effect, trust, why it is asked,
+    and where known destinations (each known or not), origins (by argument, where what it was made from came from)
+    and seen_in (by argument, where it stands).
     review: field, value. in_doubt: tool, args, key, since. input: prompt."""
     allowed: list[DecisionWord]
     schema: dict[str, Any] | None

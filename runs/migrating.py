@@ -18,6 +18,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, Checkpoin
 from langgraph.types import Interrupt, Send
 
 from ..core.errors import CollegiumError, GraphChanged
+from ..core.trust import LABELS, PATH, Labels, Origin
 from .changes import Change
 from .migration import Route
 from .private import BRANCH, CHECKPOINTER, JOIN, TASKS
@@ -125,7 +126,8 @@ class _Move:
             raise _Refusal(f"{listed(self.body.unfolded)} is stored as changes, which cannot be migrated.")
         dropped = tuple(self._restarted())
         self._check_tools(dropped)
-        values = self._control() | self._fields()
+        fields = self._fields()
+        values = self._control() | fields | self._labels(fields)
         checkpoint, blobs, packed = self._packed(values)
         tasks = await self._tasks(checkpoint, values)
         key = self.stored.record.key
@@ -194,6 +196,20 @@ class _Move:
         if missing:
             raise _Refusal(f"field {missing[0]!r} has no default, and no value comes out of the migration.")
         return values
+
+    def _labels(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Labels of the fields: a value that is not the one stored may have been made from all that was."""
+        stored: Labels | None = self.standing.channels.get(LABELS)
+        if stored is None:
+            return {}
+        plain = PlainSerializer()
+        every = sorted({origin for name, origins in stored.items() if name for origin in origins})
+        made: dict[str, Sequence[Origin]] = {PATH: stored[PATH]} if PATH in stored else {}
+        for name, value in fields.items():
+            now = plain.loads_typed(self.target.serializer.dumps_typed(value))
+            same = name in self.standing.channels and now == self.standing.channels[name]
+            made[name] = stored.get(name, ()) if same else every
+        return {LABELS: made}
 
     def _control(self) -> dict[str, Any]:
         """What LangGraph keeps beside the fields, under the present names."""

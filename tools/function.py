@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from pydantic import JsonValue
 
-from ..core.errors import InvalidTool
+from ..core.errors import InvalidTool, nearest
 from ..core.messages import ToolSpec
 from ..core.trust import Origin
 from .base import Effect, Risk, Tool, ToolContext
@@ -47,6 +47,7 @@ class FunctionTool(Generic[P, ReturnT]):
         timeout_s: float = 30,
         probe: Callable[..., Any] | None = None,
         origin: Origin = "tool",
+        destinations: Sequence[str] = (),
     ) -> None:
         doc = read_docstring(fn)
         self.fn = fn
@@ -56,8 +57,11 @@ class FunctionTool(Generic[P, ReturnT]):
         self.risk: Risk = risk
         self.timeout_s = timeout_s
         self.origin: Origin = origin
+        self.destinations = tuple(destinations)
+        """The parameters that name where something goes; see `guardrails.destinations_in`."""
         self._check()
         self._signature = read_signature(self.name, fn, doc)
+        self._check_destinations()
         self._probe = probe
         self._check_effect()
 
@@ -117,6 +121,12 @@ class FunctionTool(Generic[P, ReturnT]):
         if not self.timeout_s > 0:
             raise InvalidTool(self.name, f"timeout_s is {self.timeout_s!r}; give seconds above 0.")
 
+    def _check_destinations(self) -> None:
+        known = cast("dict[str, Any]", self.parameters.get("properties", {}))
+        for parameter in self.destinations:
+            if parameter not in known:
+                raise InvalidTool(self.name, f"destinations= names {parameter!r}. {nearest(parameter, tuple(known))}")
+
     def _check_effect(self) -> None:
         if self.effect == "checkable" and not self._probe:
             raise InvalidTool(self.name, "a checkable tool needs probe=, a function that finds its effect.")
@@ -140,6 +150,7 @@ def tool(
     timeout_s: float = 30,
     probe: Callable[..., Any] | None = None,
     origin: Origin = "tool",
+    destinations: Sequence[str] = (),
 ) -> Callable[[Callable[P, ReturnT]], FunctionTool[P, ReturnT]]: ...
 
 
@@ -156,6 +167,7 @@ def tool(fn: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
             (default). `timeout_s`: limit of a call, 30 by default. `name`, `description`: instead of the
             function's own. `probe`: for a checkable tool, a function of the same arguments that returns the
             result if the effect happened, else None. `origin`: the label of its results.
+            `destinations`: names of the parameters that say where something goes (to, url, account).
 
     Raises:
         InvalidTool: The declaration does not hold together: no docstring, a parameter without a type, a

@@ -57,6 +57,21 @@ def test_the_json_of_run_show_and_inbox_has_the_promised_keys(collegium: Command
     assert run["state"]["note"] == "for bob"
 
 
+def test_a_policy_that_the_environment_names_wins_over_the_graphs(
+    collegium: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "policy.yaml").write_text("rules: {'*': deny}", "utf-8")
+    monkeypatch.setenv("COLLEGIUM_POLICY", "policy.yaml")
+
+    run = collegium("run", "flow.py", "bob", "--json")
+    (project / "policy.yaml").write_text("rules: {'*': perhaps}", "utf-8")
+    broken = collegium("run", "flow.py", "bob")
+
+    assert run.json["state"]["receipt"]["status"] == "rejected"
+    assert (broken.status, paid(project)) == (2, [])
+    assert "rules.*: 'perhaps' is none of allow, ask, deny" in broken.line
+
+
 def test_yes_approves_and_the_record_says_so(collegium: Command, project: Path) -> None:
     done = collegium("run", "flow.py", "bob", "--set", "amount=2.5", "--yes")
 

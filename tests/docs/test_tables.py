@@ -158,6 +158,7 @@ def test_the_table_of_the_policy_is_what_it_decides() -> None:
             Policy().decide(declared("read", risk), "untrusted"),
             Policy().decide(declared("unsafe", risk), "trusted"),
             Policy().decide(declared("unsafe", risk), "untrusted"),
+            Policy().decide(declared("read", risk), "untrusted", {"to": "https://example.org"}),
         ]
         assert verdicts == decided
 

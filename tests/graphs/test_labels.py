@@ -11,7 +11,7 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command, Send
 
 from collegium import END, START, Graph, State, append, came_from, keep
-from collegium.agents import Plan, PlanRunner, Retriever, Step, ToolExecutor
+from collegium.agents import Ask, Plan, PlanRunner, Retriever, Step, ToolExecutor
 from collegium.core.errors import GraphSetupError, InvalidInput
 from collegium.core.messages import ToolCall, user
 from collegium.core.trust import trust_of
@@ -424,6 +424,44 @@ async def test_a_checkpoint_from_before_there_were_labels_counts_as_untrusted() 
     await compiled.ainvoke(None, config)
 
     assert seen == ["untrusted"]
+
+
+class Before(State):
+    question: str
+    page: str = ""
+    note: str = ""
+    said: str = ""
+
+
+class After(State):
+    question: str
+    text: str = ""
+    note: str = ""
+    said: str = ""
+
+
+def renamed(values: dict[str, Any]) -> dict[str, Any]:
+    return {"question": values["question"], "text": values["page"], "note": values["note"]}
+
+
+async def test_a_field_that_a_migration_renames_keeps_its_label(tmp_path: Path) -> None:
+    def versioned(state: type[State], field: str, version: str) -> Graph[Any]:
+        graph = Graph(state, name="letter", version=version)
+        graph.add_node("fetch", fetch, writes=field)
+        graph.add_node("greet", greet, writes="note")
+        graph.add_node("ask", Ask("Send it?", into="said"))
+        chain(graph, "fetch", "greet", "ask")
+        return graph
+
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    async with Runner(url, graphs=[versioned(Before, "page", "1")], serve=False) as runner:
+        run = await (await runner.start("letter", {"question": "q"})).wait(timeout_s=30)
+    later = versioned(After, "text", "2").add_migration("1", renamed)
+    async with Runner(url, graphs=[later], serve=False) as runner:
+        moved = await (await runner.resume(run.run_id)).wait(timeout_s=30)
+
+    assert came(moved, "text") == {"user", "web"}
+    assert came(moved, "note") == came(moved, "question") == {"user"}
 
 
 async def test_compiled_graphs_show_no_labels() -> None:
