@@ -3,9 +3,9 @@
     python -m benchmarks.short_answers --data FOLDER --model embedded:FILE.gguf [--questions 200] [--log FILE.jsonl]
     python -m benchmarks.short_answers --data FOLDER --log FILE.jsonl --report
 
-FOLDER holds `xquad-en/corpus.jsonl` and `questions.jsonl`. Ours: the four best passages of an `Index`, then a `Writer`.
-Naive: the four paragraphs nearest by MiniLM, and one prompt that asks for the shortest phrase. The model, its
-temperature (0) and the questions are the same; the questions are drawn with seed 7.
+FOLDER, or `xquad-en` in it, holds `corpus.jsonl` and `questions.jsonl`. Ours: the four best passages of an `Index`,
+then a `Writer`. Naive: the four paragraphs nearest by MiniLM, and one prompt that asks for the shortest phrase. The
+model, its temperature (0) and the questions are the same; the questions are drawn with seed 7.
 
 Exact match is that of SQuAD (case, articles and punctuation aside). An answer cites the right sentence when the quote
 holds the accepted answer at its place in the source; of several sentences quoted each counts its part. Naive retrieval
@@ -48,6 +48,11 @@ Row = dict[str, Any]
 
 def rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+
+
+def collection(folder: Path) -> Path:
+    """The folder of the question set: `xquad-en` among others, or one like it by itself."""
+    return folder / "xquad-en" if (folder / "xquad-en").is_dir() else folder
 
 
 def plain(text: str) -> list[str]:
@@ -208,7 +213,7 @@ def main() -> None:
     if not given.report and given.model is None:
         parser.error("say which model answers: --model SPEC")
     with tempfile.TemporaryDirectory() as scratch:
-        data, log = Path(given.data) / "xquad-en", given.log or Path(scratch, "log.jsonl")
+        data, log = collection(Path(given.data)), given.log or Path(scratch, "log.jsonl")
         if not given.report:
             asyncio.run(measure(given, data, log))
         report(*material(data, given.questions, log))
