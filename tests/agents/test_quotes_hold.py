@@ -1,12 +1,17 @@
 """From a file to an answer: whatever is quoted stands in the source, character by character."""
 
+import io
+import re
 import tempfile
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
-from collegium.agents import ShortAnswer, Statement, Statements, Writer
+from collegium.agents import Answer, ShortAnswer, Statement, Statements, Writer
+from collegium.cli.text import one_line
+from collegium.cli.views import show_state
 from collegium.knowledge import HashEmbedder, Index, verify
 from collegium.models import Capabilities
 from collegium.models.base import Level
@@ -63,6 +68,13 @@ def written(file: Path, text: str) -> Path:
     return file
 
 
+def quotes_shown(answer: Answer) -> list[str]:
+    """The quotes as the terminal shows them."""
+    out = io.StringIO()
+    show_state(Console(file=out, width=10_000), {"answer": answer.model_dump(mode="json")})
+    return re.findall("^ {6}“(.*)” *$", out.getvalue(), re.MULTILINE)
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     document=DOCUMENT,
@@ -87,5 +99,11 @@ async def test_every_quote_of_an_answer_stands_in_the_indexed_source(
         answer = await Writer(model, embedder=embedder)(question, passages)
 
         assert all(verify(citation, index) for citation in answer.citations)
+        shown = quotes_shown(answer)
+        assert len(shown) == len(answer.citations)
+        assert all(
+            quote in one_line(index.source_text(citation.source))
+            for quote, citation in zip(shown, answer.citations, strict=True)
+        )
         assert bool(answer.citations) == bool(answer.support)
         assert all(one.support != "supported" or one.citations for one in answer.support)
