@@ -46,3 +46,16 @@ def eval_grounding(
     from .evaluating_grounding import grounding as measure
 
     return measure(data, as_json=as_json)
+
+
+@eval_app.command("guard")
+def eval_guard(
+    name: Annotated[str, typer.Argument(help="injection, jailbreak, pii or secrets.")],
+    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="JSON lines: texts, and what is known of them.")],
+    field: Annotated[str | None, typer.Option(help="The field that holds the text.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Measure a detector: attacks flagged, false alarms, places found."""
+    from .evaluating_guard import guard as measure
+
+    return measure(name, data, field, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from .destinations import Reach, destinations_in
 from .finding import Finder, Finding
+from .injection import Injection, Jailbreak, Sign
 from .personal import PersonalData
 from .policy import Frozen, Judgement, Mode, Policy, Rule, Verdict
 from .redacting import PLACEHOLDER, Redacted, RedactedStream, Redactor, restore
@@ -12,6 +13,8 @@ __all__ = [
     "Finder",
     "Finding",
     "Frozen",
+    "Injection",
+    "Jailbreak",
     "Judgement",
     "Mode",
     "PersonalData",
@@ -22,6 +25,7 @@ __all__ = [
     "Redactor",
     "Rule",
     "Secrets",
+    "Sign",
     "Verdict",
     "destinations_in",
     "restore",
