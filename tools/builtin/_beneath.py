@@ -118,7 +118,7 @@ def _make(root: int, parts: list[str]) -> None:
 
 
 def _by_walk(folder: int, parts: list[str], flags: int, mode: int) -> int:
-    device = os.fstat(folder).st_dev
+    mount = _mount_of(folder)
     here = os.dup(folder)
     try:
         for position, part in enumerate(parts):
@@ -126,12 +126,22 @@ def _by_walk(folder: int, parts: list[str], flags: int, mode: int) -> int:
             below = os.open(part, flags if last else FOLDER | _CLOEXEC | _NOFOLLOW, mode, dir_fd=here)
             os.close(here)
             here = below
-            if os.fstat(here).st_dev != device:
+            if _mount_of(here) != mount:
                 raise OSError(errno.EXDEV, "a mount point")
     except OSError:
         os.close(here)
         raise
     return here
+
+
+def _mount_of(descriptor: int) -> tuple[int, str]:
+    """What a file is mounted by. The device alone does not tell: a folder may be mounted on another of the same one."""
+    device = os.fstat(descriptor).st_dev
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as lines:
+            return device, next((line for line in lines if line.startswith("mnt_id:")), "")
+    except OSError:  # no Linux, or no `/proc`
+        return device, ""
 
 
 class _How(ctypes.Structure):
