@@ -66,6 +66,11 @@ def _kinds() -> list[Walls]:
     return [kind for kind in ("namespaces", "filters") if kind not in strength().missing]
 
 
+def _kinds_and_limits() -> list[Walls]:
+    """Also the kind that keeps nothing away, and still ends what runs in it."""
+    return [*_kinds(), "limits"] if boxes.python_for("limits") else _kinds()
+
+
 async def _paths(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
     for outcome in paths.cases(here, 200 if chosen.quick else 2000):
         yield outcome
@@ -98,13 +103,13 @@ async def _code(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcom
 
 
 async def _use(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
-    for kind in _kinds():
+    for kind in _kinds_and_limits():
         async for outcome in boxes.uses(kind, boxes.QUICK if chosen.quick else Limits()):
             yield outcome
 
 
 async def _death(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
-    for kind in _kinds():
+    for kind in _kinds_and_limits():
         async for outcome in boxes.deaths(kind):
             yield outcome
 

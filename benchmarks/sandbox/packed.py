@@ -10,6 +10,7 @@ import struct
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,6 +104,9 @@ def _bombs(members: int, size_mb: int) -> Iterator[tuple[str, bytes]]:
     yield "zip, nothing in 60 members", zipped({f"big-{number}": nothing[: len(nothing) // 60] for number in range(60)})
     for mode in ("w:gz", "w:bz2", "w:xz"):
         yield f"tar, nothing at length, {mode[2:]}", tarred(("big", nothing), mode=mode)
+    deep_mb = min(size_mb, 10)
+    yield f"zip, {deep_mb} GB of nothing in {deep_mb} MB", _deep_zip(deep_mb << 10)
+    yield f"tar, {deep_mb} GB of nothing in {deep_mb} MB", _deep_tar(deep_mb << 10)
     yield "zip that says it is small", _lying(zipped({"big": nothing}), len(nothing))
     yield f"zip of {members} members", _many(members)
     yield f"tar of {members} members", tarred(*((f"{number}", b"") for number in range(min(members, 100_000))))
@@ -110,6 +114,28 @@ def _bombs(members: int, size_mb: int) -> Iterator[tuple[str, bytes]]:
     yield "tar, a header of 30 MB", tarred(("a", long))
     header = tarfile.TarInfo("a").create_pax_global_header({"comment": "x"})
     yield "tar, headers of headers", header * 20_000 + tarred(("a", b"x"), mode="w:")
+
+
+def _deflated(megabytes: int, head: bytes = b"") -> bytes:
+    """A stream of many megabytes of nothing, made of equal pieces of 1 kB."""
+    maker = zlib.compressobj(9, wbits=-15)
+    start = maker.compress(head) + maker.flush(zlib.Z_FULL_FLUSH)
+    piece = maker.compress(bytes(1 << 20)) + maker.flush(zlib.Z_FULL_FLUSH)
+    return start + piece * megabytes + maker.flush()
+
+
+def _deep_tar(megabytes: int) -> bytes:
+    entry = tarfile.TarInfo("deep")
+    entry.size = (megabytes << 20) - 1024
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + _deflated(megabytes, entry.tobuf(tarfile.GNU_FORMAT)) + bytes(8)
+
+
+def _deep_zip(megabytes: int) -> bytes:
+    content = _deflated(megabytes)
+    sizes = struct.pack("<3L", 0, len(content), 0x7FFFFFFF)
+    head = b"PK\3\4" + struct.pack("<5H", 20, 0, 8, 0, 0) + sizes + struct.pack("<2H", 4, 0) + b"deep" + content
+    entry = b"PK\1\2" + struct.pack("<6H", 20, 20, 0, 8, 0, 0) + sizes + struct.pack("<5H2L", 4, 0, 0, 0, 0, 0, 0)
+    return head + entry + b"deep" + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(entry) + 4, len(head), 0)
 
 
 def _lying(archive: bytes, size: int) -> bytes:

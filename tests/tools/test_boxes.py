@@ -65,7 +65,7 @@ async def test_no_program_gets_out_of_its_box(tmp_path: Path, walls: Walls, name
     assert len(outcomes) == len(names)
 
 
-@pytest.mark.parametrize("walls", ["namespaces", "filters"])
+@pytest.mark.parametrize("walls", list(PROMISES))
 async def test_no_program_uses_up_the_machine_or_lives_on(walls: Walls) -> None:
     demand(walls)
 
@@ -78,7 +78,7 @@ async def test_no_program_uses_up_the_machine_or_lives_on(walls: Walls) -> None:
     assert ends["child left behind"] == "exited"
 
 
-@pytest.mark.parametrize("walls", ["namespaces", "filters"])
+@pytest.mark.parametrize("walls", list(PROMISES))
 async def test_nothing_lives_on_when_the_one_who_waits_is_gone(walls: Walls) -> None:
     demand(walls)
 
