@@ -278,6 +278,7 @@ def _widened(place: Citation, passage: Passage) -> Citation:
         start=passage.start + start,
         end=passage.start + end,
         quote=passage.text[start:end],
+        page=passage.page,
     )
 
 

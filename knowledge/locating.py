@@ -75,6 +75,7 @@ def locate(answer: str, spans: Sequence[Span]) -> Citation | None:
                     start=span.start + start,
                     end=span.start + end,
                     quote=span.text[start:end],
+                    page=getattr(span, "page", None),  # a user's own span need not have one
                 )
     return None
 

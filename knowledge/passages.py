@@ -60,3 +60,5 @@ class Citation(BaseModel):
     end: int = Field(ge=0)
     quote: str
     """The source's own words from `start` to `end`."""
+    page: int | None = Field(default=None, ge=1)
+    """The page that it stands on, from 1; None where its source has no pages."""

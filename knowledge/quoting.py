@@ -51,10 +51,18 @@ class ScoredSentence:
     end: int
     text: str
     score: float
+    page: int | None = None
 
     def citation(self) -> Citation:
         """The sentence as a citation."""
-        return Citation(passage_id=self.passage_id, source=self.source, start=self.start, end=self.end, quote=self.text)
+        return Citation(
+            passage_id=self.passage_id,
+            source=self.source,
+            start=self.start,
+            end=self.end,
+            quote=self.text,
+            page=self.page,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +210,7 @@ def _scored(candidate: _Candidate, score: float) -> ScoredSentence:
         end=passage.start + unit.end,
         text=candidate.text,
         score=score,
+        page=passage.page,
     )
 
 

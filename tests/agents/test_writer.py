@@ -136,6 +136,22 @@ async def test_a_capable_models_statements_cite_the_sentences_of_their_quotes() 
     assert answer.model == "scripted"
 
 
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ("tiny", ShortAnswer(answer="Renn")),
+        ("small", ShortAnswer(answer="Aldo Renn")),
+        ("capable", Statements(statements=[Statement(statement="Aldo Renn built it.", quote="the monk Aldo Renn")])),
+    ],
+)
+async def test_a_citation_names_the_page_of_a_source_that_has_pages(level: Level, said: object) -> None:
+    paged = [passage.model_copy(update={"page": 7 + number}) for number, passage in enumerate(PASSAGES)]
+
+    answer = await writer(level, said)("Which monk built the harbour of Brill?", paged)
+
+    assert (answer.citations[0].quote, answer.citations[0].page) == (SOURCE[:61], 7)
+
+
 async def test_a_statement_whose_quote_is_not_there_is_left_out() -> None:
     said = Statements(
         statements=[
