@@ -23,6 +23,42 @@ def evaluate(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
+@eval_app.command("retrieval")
+def eval_retrieval(
+    corpus: Annotated[Path, typer.Option("--corpus", metavar="FILE", help="JSON lines: id, text, title.")],
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", metavar="FILE", help="JSON lines: id, text; without --qrels, required_documents."),
+    ] = None,
+    qrels: Annotated[
+        Path | None, typer.Option("--qrels", metavar="FILE", help="JSON lines: query_id, doc_id, grade.")
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option("--questions", metavar="FILE", help="In place of --queries: id, question, doc_id, spans."),
+    ] = None,
+    fusion: Annotated[
+        str, typer.Option("--fusion", metavar="weighted|rrf", help="How the parts are fused.")
+    ] = "weighted",
+    keyword_weight: Annotated[
+        float, typer.Option("--keyword-weight", min=0, max=1, help="Of a weighted fusion.")
+    ] = 0.4,
+    feedback: Annotated[
+        int, typer.Option("--feedback", min=0, help="Passages whose words are added to the query; 0: none.")
+    ] = 10,
+    keyword_only: Annotated[bool, typer.Option("--keyword-only", help="Do without vectors.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="FOLDER", help="Keep the index there, and use it again.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Measure keyword, vector and fused search on a judged collection."""
+    from .evaluating_retrieval import Files, Way, retrieval
+
+    files = Files(corpus, queries, qrels, questions)
+    return retrieval(files, Way(fusion, keyword_weight, feedback, keyword_only, keep), as_json=as_json)
+
+
 @eval_app.command("ranking")
 def eval_ranking(
     ranking: Annotated[Path, typer.Argument(help="JSON lines: query_id, doc_id, score or rank.", metavar="FILE")],

@@ -1,4 +1,7 @@
-"""Measuring: data sets read from JSON lines, metrics with stated formulas, and intervals beside every figure."""
+"""Measuring: data sets read from JSON lines, metrics with stated formulas, and intervals beside every figure.
+
+`collections` and `retrieval` measure an index; they are modules of their own, as they load `knowledge`.
+"""
 
 from .grounding import auroc, measure_grounding, read_claims
 from .intervals import Interval, mean_interval, wilson_interval

@@ -8,10 +8,12 @@ from .locating import locate, verify
 from .memory import Memory, Note
 from .passages import Citation, Passage
 from .quoting import Quotes, ScoredSentence, best_sentences
+from .ranking import Found, Part, Ranking, Where
 
 __all__ = [
     "Citation",
     "Embedder",
+    "Found",
     "Grounding",
     "HashEmbedder",
     "Index",
@@ -19,9 +21,12 @@ __all__ = [
     "Memory",
     "MiniLM",
     "Note",
+    "Part",
     "Passage",
     "Quotes",
+    "Ranking",
     "ScoredSentence",
+    "Where",
     "best_sentences",
     "check_grounding",
     "default_embedder",

@@ -105,6 +105,16 @@ class MiniLM:
             return through_now(tape, "embeddings", asked, lambda: self._embed(texts), _VECTORS)
         return self._embed(texts)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, however long it is; without those that mark its ends.
+
+        Raises:
+            KnowledgeError: The weights are not there, or cannot be loaded.
+        """
+        _, tokenizer = self._load()
+        encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [sum(sum(part.attention_mask) for part in (one, *one.overflowing)) for one in encoded]
+
     def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         session, tokenizer = self._load()
         # texts of similar length share a batch, as a batch is padded to its longest

@@ -21,7 +21,8 @@ from .catalog import FILE, reading
 from .embedding import Embedder, has_weights, minilm
 from .ingestion import IngestReport, ingest
 from .passages import PASSAGES, Passage
-from .snapshot import Snapshot
+from .ranking import Found, Ranking, Where
+from .snapshot import Query, Snapshot
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -41,6 +42,7 @@ class Index:
         folder: Where it is kept; by default `indexes/NAME` in the project's `.collegium` folder.
         embedder: Makes the vectors; by default MiniLM, whose weights `collegium models pull minilm` gets.
         keyword_only: Whether to do without vectors; finds only passages that share words with the query.
+        ranking: How searches rank that do not say it themselves.
 
     Raises:
         KnowledgeError: The name cannot be one of an index.
@@ -53,11 +55,13 @@ class Index:
         folder: str | os.PathLike[str] | None = None,
         embedder: Embedder | None = None,
         keyword_only: bool = False,
+        ranking: Ranking | None = None,
     ) -> None:
         if not _NAME.fullmatch(name):
             raise KnowledgeError(f"index {name!r}", "a name is 1 to 64 letters, digits, `.`, `_` and `-`.")
         self.name = name
         self.keyword_only = keyword_only
+        self.ranking = ranking or Ranking()
         self._folder = None if folder is None else Path(folder)
         self._embedder = embedder
         self._snapshot: Snapshot | None = None
@@ -150,36 +154,57 @@ class Index:
             stop.set()
             raise
 
-    async def search(self, query: str, k: int = 10) -> list[Passage]:
+    async def search(
+        self, query: str | Sequence[str], k: int = 10, *, where: Where | None = None, ranking: Ranking | None = None
+    ) -> list[Passage]:
         """The `k` passages that fit best, best first, with scores between 0 and 1.
 
         Keywords (BM25) and vectors (cosine) are each scaled over all passages and summed, 0.4 to 0.6; the
         passages of a document whose title the query names get a bonus.
 
+        Args:
+            query: What to look for; of several texts, as the steps of a plan, the mean of the scores counts.
+            k: How many at most.
+            where: Which passages may be returned.
+            ranking: How to rank, in place of the index's own way.
+
         Raises:
             KnowledgeError: There is no such index, or it was made with another embedder.
-            InvalidInput: `k` is below 1.
+            InvalidInput: `k` is below 1, or there is no query.
         """
-        if k < 1:
-            raise InvalidInput("k", f"it is {k}; ask for at least one passage.")
-
-        async def search() -> list[Passage]:
-            return await asyncio.to_thread(self._search, query, k)
-
+        _texts(query, k)
         met("retrieval")
         if (tape := tape_in_use()) is None:
-            return await search()
-        return await through(tape, "search", {"query": query, "k": k}, search, PASSAGES, cleaned=True)
+            return await self._passages(query, k, where, ranking)
+        asked: dict[str, Any] = {"query": query if isinstance(query, str) else list(query), "k": k}
+        more = {"where": where, "ranking": ranking}
+        asked |= {name: asdict(value) for name, value in more.items() if value is not None}
+        return await through(
+            tape, "search", asked, lambda: self._passages(query, k, where, ranking), PASSAGES, cleaned=True
+        )
+
+    async def explain(
+        self, query: str | Sequence[str], k: int = 10, *, where: Where | None = None, ranking: Ranking | None = None
+    ) -> list[Found]:
+        """As `search`, with the rank and score that keywords and vectors gave each passage; never recorded."""
+        met("retrieval")
+        return await asyncio.to_thread(self._search, _texts(query, k), k, where, ranking or self.ranking)
 
     async def close(self) -> None:
         """Let go of what a search holds in memory; the index can be used again."""
         self._snapshot = None
 
-    def _search(self, query: str, k: int) -> list[Passage]:
+    async def _passages(
+        self, query: str | Sequence[str], k: int, where: Where | None, ranking: Ranking | None
+    ) -> list[Passage]:
+        return [found.passage for found in await self.explain(query, k, where=where, ranking=ranking)]
+
+    def _search(self, texts: Sequence[str], k: int, where: Where | None, ranking: Ranking) -> list[Found]:
         current = self._current()
-        embedder = self.embedder
-        vector = embedder.embed([query])[0] if embedder else None
-        return current.search(query, vector, k)
+        embedder = self.embedder if ranking.parts[1] else None
+        vectors = embedder.embed(texts) if embedder else [None] * len(texts)
+        queries = [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)]
+        return current.search(queries, k, ranking, where.allows if where else None)
 
     def _current(self) -> Snapshot:
         """The newest generation, loaded once and again after an ingestion by anybody."""
@@ -208,6 +233,16 @@ class Index:
                 f"index {self.name!r}",
                 f"it was made with {used or 'keywords only'!r}, not {mine!r}; ingest its documents again.",
             )
+
+
+def _texts(query: str | Sequence[str], k: int) -> list[str]:
+    """What is looked for, checked."""
+    texts = [query] if isinstance(query, str) else list(query)
+    if k < 1:
+        raise InvalidInput("k", f"it is {k}; ask for at least one passage.")
+    if not texts:
+        raise InvalidInput("query", "it is empty; give at least one text.")
+    return texts
 
 
 def _report(told: dict[str, Any]) -> IngestReport:

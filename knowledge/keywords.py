@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from math import log
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,10 +33,26 @@ class Keywords:
 
     def scores(self, query: str) -> Any:
         """One score a row, 0 where no word is shared: an array of float32."""
-        words = [word for word in terms(query) if self._index and word in self._index.vocab_dict]
-        if not self._index or not words:
-            return import_module("numpy").zeros(self._count, dtype="float32")
-        return self._index.get_scores(words)
+        return self.weighted(Counter(terms(query)))
+
+    def weighted(self, words: Mapping[str, float]) -> Any:
+        """As `scores`, for stems that count with a weight each."""
+        found = import_module("numpy").zeros(self._count, dtype="float32")
+        if self._index is None:
+            return found
+        # bm25s scores at indexing, one sparse column a word; its own `get_scores` knows no weights of words
+        columns = self._index.scores
+        for word, weight in words.items():
+            if word in self._index.vocab_dict:
+                begin, end = self._span(word)
+                found[columns["indices"][begin:end]] += weight * columns["data"][begin:end]
+        return found
+
+    def rarity(self, words: Iterable[str]) -> dict[str, float]:
+        """The inverse document frequency of each stem that is indexed, as BM25 has it."""
+        known = {word: self._span(word) for word in words if self._index and word in self._index.vocab_dict}
+        held = {word: end - begin for word, (begin, end) in known.items()}
+        return {word: log(1 + (self._count - count + 0.5) / (count + 0.5)) for word, count in held.items()}
 
     def save(self, folder: Path) -> None:
         """Write the index into a new folder."""
@@ -48,3 +66,8 @@ class Keywords:
         saved = any(folder.iterdir())
         index = import_module("bm25s").BM25.load(str(folder), show_progress=False) if saved else None
         return cls(cast("Any", index), count)
+
+    def _span(self, word: str) -> tuple[int, int]:
+        row = self._index.vocab_dict[word]
+        ends = self._index.scores["indptr"]
+        return int(ends[row]), int(ends[row + 1])

@@ -7,25 +7,50 @@ number; so a reader in any process has either the old state or the new one.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from .catalog import Entry
+from .feedback import expanded
+from .fusing import best_rows, fused, part, varied
 from .keywords import Keywords
 from .passages import Passage
 from .questions import Question
-from .words import terms
+from .ranking import Found, Ranking
+from .words import plain, terms
 
-KEYWORD_WEIGHT = 0.4
-"""Best or within the noise of it on three collections (`benchmarks/retrieval.py`)."""
 NAMED_BONUS = 0.15
 """For the passages of a document whose title the question names."""
 LEAD_BONUS = 0.25
 """For the first passage of such a document: what a thing is stands at its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One text to look for."""
+
+    text: str
+    vector: Sequence[float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one query gives every row."""
+
+    scores: Any
+    wanted: Any
+    """Which rows may be returned."""
+    words: Any
+    """BM25; None when keywords have no say."""
+    cosines: Any
+    """None when vectors have no say."""
+    named: list[list[int]]
+    """The rows of each document that the query names."""
 
 
 class Snapshot:
@@ -37,46 +62,105 @@ class Snapshot:
         self._keywords = keywords
         self._vectors = vectors
 
-    def search(self, query: str, vector: Sequence[float] | None, k: int) -> list[Passage]:
-        """The best `k` passages, each with its fused score, best first.
+    def search(
+        self, queries: Sequence[Query], k: int, ranking: Ranking, allowed: Callable[[Passage], bool] | None = None
+    ) -> list[Found]:
+        """The best `k` passages, best first, each with its score and where that comes from.
 
-        Both scores are scaled to 0..1 over all passages of this query, then summed with their weights. A
-        passage that shares no word with the query is left out when there are no vectors.
+        Of several queries, the mean of a passage's scores counts. A passage that shares no word with a query
+        is left out when vectors have no say.
+
+        Args:
+            queries: At least one; either all or none with a vector.
+            k: How many at most.
+            ranking: How the parts become one order.
+            allowed: Which passages may be returned; all, when it is None.
         """
-        numpy: Any = import_module("numpy")
         if not self.passages:
             return []
-        words = self._keywords.scores(query)
-        if vector is None or self._vectors is None:
-            fused, wanted = _scaled(words), words > 0
-        else:
-            cosines = _scaled(self._vectors @ numpy.asarray(vector, dtype="float32"))
-            fused, wanted = KEYWORD_WEIGHT * _scaled(words) + (1 - KEYWORD_WEIGHT) * cosines, words >= 0
-        fused = self._with_titles(query, fused)
-        order: list[int] = numpy.argsort(-fused, kind="stable")[:k].tolist()
-        return [self.passages[row].model_copy(update={"score": float(fused[row])}) for row in order if wanted[row]]
+        numpy: Any = import_module("numpy")
+        looks = [self._look(query, ranking, allowed) for query in queries]
+        scores = sum(look.scores for look in looks) / len(looks)
+        wanted = numpy.logical_or.reduce([look.wanted for look in looks])
+        scores = numpy.where(wanted, scores, -1.0)
+        rows = best_rows(scores, k if not ranking.diversity else max(50, 5 * k))
+        rows = [row for row in rows if wanted[row]]
+        if ranking.diversity and self._vectors is not None:
+            rows = varied(rows, scores, self._vectors, k, ranking.diversity)
+        return [self._found(row, float(scores[row]), looks) for row in rows[:k]]
 
-    def _with_titles(self, query: str, fused: Any) -> Any:
-        """Add the bonus of named documents, then scale back into 0..1."""
+    def _look(self, query: Query, ranking: Ranking, allowed: Callable[[Passage], bool] | None) -> _Look:
+        numpy: Any = import_module("numpy")
+        by_words, by_vectors = ranking.parts
+        words = self._keywords.scores(query.text)
+        cosines = None
+        if by_vectors and query.vector is not None and self._vectors is not None:
+            cosines = self._vectors @ numpy.asarray(query.vector, dtype="float32")
+        scores = fused(words, cosines, ranking)
+        wanted = words > 0 if cosines is None else words >= 0
+        if allowed is not None:
+            wanted = wanted & self._mask(allowed)
+        if by_words and cosines is not None and ranking.feedback and words.max() > 0:
+            scores = fused(self._second_look(query.text, scores, wanted, ranking), cosines, ranking)
+        named = self._named(query.text)
+        return _Look(self._with_titles(scores, named), wanted, words if by_words else None, cosines, named)
+
+    def _second_look(self, query: str, scores: Any, wanted: Any, ranking: Ranking) -> Any:
+        """BM25 of the query with the words that mark its best passages."""
+        rows = [row for row in best_rows(scores * wanted, ranking.feedback) if wanted[row]]
+        passages = [terms(f"{self.passages[row].heading}\n{plain(self.passages[row].text)}") for row in rows]
+        rarity = self._keywords.rarity({word for words in passages for word in words})
+        return self._keywords.weighted(expanded(terms(query), passages, [float(scores[row]) for row in rows], rarity))
+
+    def _mask(self, allowed: Callable[[Passage], bool]) -> Any:
+        numpy: Any = import_module("numpy")
+        known: dict[tuple[str, str], bool] = {}  # passages share few sources and headings
+        for passage in self.passages:
+            place = passage.source, passage.heading
+            if place not in known:
+                known[place] = allowed(passage)
+        return numpy.array([known[passage.source, passage.heading] for passage in self.passages], dtype=bool)
+
+    def _found(self, row: int, score: float, looks: Sequence[_Look]) -> Found:
+        """What the query that likes it best says of a passage."""
+        look = max(looks, key=lambda look: float(look.scores[row]))
+        return Found(
+            passage=self.passages[row].model_copy(update={"score": score}),
+            keyword=None if look.words is None or not look.words[row] else part(look.words, row),
+            vector=None if look.cosines is None else part(look.cosines, row),
+            named=any(row in rows for rows in look.named),
+        )
+
+    def _named(self, query: str) -> list[list[int]]:
+        """The rows of each document that the query names."""
         words = Question.read(query).words
-        named = [rows for title, rows in self._titles.items() if title <= words]
+        near = [place for word in words for place in self._titles.get(word, ())]
+        return [rows for title, rows in near if title <= words]
+
+    def _with_titles(self, scores: Any, named: Sequence[Sequence[int]]) -> Any:
+        """Add the bonus of named documents, then scale back into 0..1."""
         if not named:
-            return fused
-        fused = fused.copy()
+            return scores
+        scores = scores.copy()
         for rows in named:
-            fused[rows] += NAMED_BONUS
-            fused[[row for row in rows if row in self._leads]] += LEAD_BONUS
-        return fused / max(1.0, float(fused.max()))
+            scores[rows] += NAMED_BONUS
+            scores[[row for row in rows if row in self._leads]] += LEAD_BONUS
+        return scores / max(1.0, float(scores.max()))
 
     @cached_property
-    def _titles(self) -> Mapping[frozenset[str], list[int]]:
+    def _titles(self) -> Mapping[str, list[tuple[frozenset[str], list[int]]]]:
+        """The rows of each title, below one of its words: a query meets few of them."""
         titles: dict[frozenset[str], list[int]] = {}
         read: dict[str, frozenset[str]] = {}
         for row, passage in enumerate(self.passages):
-            words = read.setdefault(passage.title, frozenset(terms(passage.title)))
+            title = passage.title
+            words = read[title] if title in read else read.setdefault(title, frozenset(terms(title)))
             if words:
                 titles.setdefault(words, []).append(row)
-        return titles
+        below: dict[str, list[tuple[frozenset[str], list[int]]]] = {}
+        for words, rows in titles.items():
+            below.setdefault(min(words), []).append((words, rows))
+        return below
 
     @cached_property
     def _leads(self) -> frozenset[int]:
@@ -119,8 +203,3 @@ def drop_others(folder: Path, generation: int) -> None:
 
 def _place(folder: Path, generation: int) -> Path:
     return folder / f"snapshot-{generation}"
-
-
-def _scaled(scores: Any) -> Any:
-    low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else scores * 0
