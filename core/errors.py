@@ -47,7 +47,8 @@
     │   ├── OutputRefused          the model declined to answer
     │   └── UnknownModel           the spec names a provider or model that is not there
     ├── KnowledgeError             an index or a source cannot be used
-    │   └── IndexBusy              somebody else writes to the index
+    │   ├── IndexBusy              somebody else writes to the index
+    │   └── EmbedderMismatch       its vectors are another model's, or of another length
     ├── UnknownPrice               a budget in US dollars, and a model without a price
     ├── OutOfAnswers               a scripted model was called more often than its script knows
     ├── CassetteError              a recording cannot be used
@@ -640,6 +641,22 @@ class IndexBusy(KnowledgeError):
         super().__init__(f"index {name!r}", "another process is writing to it; try again when that has finished.")
         self.args = (name,)
         self.name = name
+
+
+class EmbedderMismatch(KnowledgeError):
+    """Vectors of two embedders, or of two lengths, would be compared."""
+
+    code = "embedder_mismatch"
+
+    def __init__(self, what: str, made_with: str, made_dimension: int, given: str, given_dimension: int) -> None:
+        made, mine, way = made_with or "keywords only", given, "ingest its documents again"
+        if made == mine:
+            made, mine = f"{made}, {made_dimension} values a vector", f"{given_dimension} values"
+            way = "ingest into a new index"
+        KnowledgeError.__init__(self, what, f"it was made with {made!r}, not {mine!r}; use that embedder, or {way}.")
+        self.args = (what, made_with, made_dimension, given, given_dimension)  # so that it can be pickled
+        self.made_with, self.made_dimension = made_with, made_dimension
+        self.given, self.given_dimension = given, given_dimension
 
 
 class UnknownPrice(CollegiumError):

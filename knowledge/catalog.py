@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,15 @@ FILE = "catalog.db"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (
-    source TEXT PRIMARY KEY, file_digest TEXT NOT NULL, text TEXT NOT NULL
+    source TEXT PRIMARY KEY, file_digest TEXT NOT NULL, text TEXT NOT NULL, problem TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS passage (
     source TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, passage_id TEXT NOT NULL,
     heading TEXT NOT NULL, search_text TEXT NOT NULL, page INTEGER, PRIMARY KEY (source, start)
 ) WITHOUT ROWID;
 """
+_LATER = (("passage", "page", "INTEGER"), ("source", "problem", "TEXT NOT NULL DEFAULT ''"))
+"""Columns that older books lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Catalog:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._pages: dict[str, str] = {}
 
     def meta(self, key: str, default: str = "") -> str:
         """A remembered setting."""
@@ -57,6 +61,10 @@ class Catalog:
         """Source to digest of its file."""
         return dict(self._db.execute("SELECT source, file_digest FROM source").fetchall())
 
+    def problems(self) -> dict[str, str]:
+        """Source to what of its file could not be read, where that is something."""
+        return dict(self._db.execute("SELECT source, problem FROM source WHERE problem != ''").fetchall())
+
     def text(self, source: str) -> str | None:
         """The text that spans of a source count in."""
         row = self._db.execute("SELECT text FROM source WHERE source = ?", (source,)).fetchone()
@@ -66,21 +74,36 @@ class Catalog:
         """How many passages there are."""
         return int(self._db.execute("SELECT count(*) FROM passage").fetchone()[0])
 
-    def entries(self) -> list[Entry]:
-        """All passages, in the order of the snapshot's rows."""
-        page = "p.page" if _has_pages(self._db) else "NULL"
+    def passage_ids(self) -> set[str]:
+        """The ids of all passages."""
+        return {passage_id for (passage_id,) in self._db.execute("SELECT passage_id FROM passage")}
+
+    def entries(self) -> Iterator[Entry]:
+        """All passages, in the order of the snapshot's rows; they are read as they are asked for."""
+        for (source,) in self._db.execute("SELECT source FROM source ORDER BY source"):
+            yield from self.entries_of(source)
+
+    def entries_of(self, source: str, schema: str = "main") -> Iterator[Entry]:
+        """The passages of one source, in order; `schema` is where an attached catalogue is."""
+        (text,) = self._db.execute(f"SELECT text FROM {schema}.source WHERE source = ?", (source,)).fetchone()
+        if schema not in self._pages:
+            self._pages[schema] = "page" if "page" in _columns(self._db, "passage", schema) else "NULL"
         rows = self._db.execute(
-            f"SELECT p.passage_id, p.source, p.start, p.stop, p.heading, p.search_text, {page},"
-            " substr(s.text, p.start + 1, p.stop - p.start)"
-            " FROM passage p JOIN source s USING (source) ORDER BY p.source, p.start"
+            f"SELECT start, stop, passage_id, heading, search_text, {self._pages[schema]} FROM {schema}.passage"
+            " WHERE source = ? ORDER BY start",
+            (source,),
         )
-        return [
-            Entry(
-                Passage(passage_id=id_, source=source, start=start, end=stop, text=text, heading=heading, page=page),
-                search_text,
+        for start, end, passage_id, heading, search_text, number in rows:
+            passage = Passage(
+                passage_id=passage_id,
+                source=source,
+                start=start,
+                end=end,
+                text=text[start:end],  # SQLite's substr would count from the text's beginning for each passage
+                heading=heading,
+                page=number,
             )
-            for id_, source, start, stop, heading, search_text, page, text in rows
-        ]
+            yield Entry(passage, search_text)
 
     def remove(self, sources: Iterable[str]) -> None:
         """Forget sources and their passages."""
@@ -91,7 +114,10 @@ class Catalog:
     def add(self, document: Document, file_digest: str, entries: Sequence[Entry]) -> None:
         """Put a source in, in place of what was there."""
         self.remove([document.source])
-        self._db.execute("INSERT INTO source VALUES (?, ?, ?)", (document.source, file_digest, document.text))
+        self._db.execute(
+            "INSERT INTO source (source, file_digest, text, problem) VALUES (?, ?, ?, ?)",
+            (document.source, file_digest, document.text, document.problem),
+        )
         self._db.executemany(
             "INSERT INTO passage (source, start, stop, passage_id, heading, search_text, page)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -105,7 +131,7 @@ class Catalog:
 
 @contextmanager
 def reading(folder: Path, name: str) -> Generator[Catalog]:
-    """The books as they are at one moment.
+    """The books as they are at one moment; nobody who writes is waited for.
 
     Raises:
         KnowledgeError: There is no such index, or its books cannot be read.
@@ -114,43 +140,46 @@ def reading(folder: Path, name: str) -> Generator[Catalog]:
         raise KnowledgeError(
             f"index {name!r}", f"there is none in {folder}; make it: collegium ingest PATH --into {name}"
         )
-    with _open(folder, name) as connection:
+    # SQLite makes a file beside the books while it reads them; where that is not allowed, nobody writes either
+    fixed = not os.access(folder, os.W_OK)
+    with opened(folder / FILE, name, fixed=fixed) as connection:
         connection.execute("BEGIN")
         yield Catalog(connection)
 
 
-@contextmanager
-def writing(folder: Path, name: str) -> Generator[Catalog]:
-    """The books in one transaction: all of it happens, or nothing.
+def prepare(folder: Path, name: str) -> None:
+    """Make the books where there are none, and bring older ones up to date.
 
     Raises:
         KnowledgeError: The books cannot be opened or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _make(folder, name)
-    with _open(folder, name) as connection:
-        connection.executescript(_SCHEMA)
-        if not _has_pages(connection):
-            connection.execute("ALTER TABLE passage ADD COLUMN page INTEGER")
-        connection.execute("BEGIN IMMEDIATE")
-        yield Catalog(connection)
-        connection.execute("COMMIT")
-
-
-def _has_pages(connection: sqlite3.Connection) -> bool:
-    """Whether the books were made since passages know their page."""
-    return any(column[1] == "page" for column in connection.execute("PRAGMA table_info(passage)"))
-
-
-def _make(folder: Path, name: str) -> None:
-    """Books that are not there yet appear with their tables at once, so that no reader finds them half made."""
-    if (folder / FILE).is_file():
+    books = folder / FILE
+    if books.is_file():
+        with opened(books, name) as connection:
+            create(connection)
         return
+    # new books appear with their tables at once, so that no reader finds them half made
     draft = folder / f"{FILE}.new"
     draft.unlink(missing_ok=True)
-    with _open(folder, name, draft.name) as connection:
-        connection.executescript(_SCHEMA)
-    draft.replace(folder / FILE)
+    with opened(draft, name) as connection:
+        create(connection)
+    draft.replace(books)
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables of a catalogue, where they are not there or are older.
+
+    With a write-ahead log, as readers go on with what they had while somebody writes.
+    """
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(_SCHEMA)
+    for table, column, kind in _LATER:
+        if column not in _columns(connection, table):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+
+
+def _columns(connection: sqlite3.Connection, table: str, schema: str = "main") -> set[str]:
+    return {column[1] for column in connection.execute(f"PRAGMA {schema}.table_info({table})")}
 
 
 @contextmanager
@@ -173,11 +202,22 @@ def only_writer(folder: Path, name: str) -> Generator[None]:
 
 
 @contextmanager
-def _open(folder: Path, name: str, file: str = FILE) -> Generator[sqlite3.Connection]:
+def opened(file: Path, name: str, *, fixed: bool = False) -> Generator[sqlite3.Connection]:
+    """A connection that begins no transaction by itself.
+
+    Args:
+        file: The database.
+        name: Of the index, for errors.
+        fixed: Whether it stands where nothing can be written.
+
+    Raises:
+        KnowledgeError: SQLite cannot open, read or write the file.
+    """
     try:
-        with closing(sqlite3.connect(folder / file, timeout=30, isolation_level=None)) as connection:
+        place = f"{file.absolute().as_uri()}{'?immutable=1' if fixed else ''}"
+        with closing(sqlite3.connect(place, uri=True, timeout=30, isolation_level=None)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise KnowledgeError(
-            f"index {name!r}", f"its catalogue in {folder} cannot be used ({error}); ingest into a new one."
+            f"index {name!r}", f"its catalogue in {file.parent} cannot be used ({error}); ingest into a new one."
         ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .unreadable import Unreadable
 
 SAMPLE = 100_000
@@ -16,7 +18,7 @@ _BOMS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_LIKELY: list[
+_LIKELY: Sequence[
     str
 ] = """cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 koi8_r shift_jis euc_jp gb18030 big5 euc_kr
     iso8859_2 iso8859_5 iso8859_7""".split()
@@ -59,7 +61,7 @@ def _found(data: bytes) -> str:
 
     # cut at a line's end, as half a character would speak against its encoding
     sample = data if len(data) <= SAMPLE else data[: data.rfind(b"\n", 0, SAMPLE) + 1] or data[:SAMPLE]
-    best = from_bytes(sample, cp_isolation=_LIKELY).best()
+    best = from_bytes(sample, cp_isolation=list(_LIKELY)).best()
     return best.encoding if best else "latin-1"
 
 

@@ -19,10 +19,12 @@ from ..core.trust import met
 from . import snapshot
 from .catalog import FILE, reading
 from .embedding import Embedder, has_weights, minilm
-from .ingestion import IngestReport, ingest
+from .ingestion import IngestReport, Place, ingest
 from .passages import PASSAGES, Passage
 from .ranking import Found, Ranking, Where
+from .rows import Precision
 from .snapshot import Query, Snapshot
+from .vectors import check_dimension
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -43,6 +45,7 @@ class Index:
         embedder: Makes the vectors; by default MiniLM, whose weights `collegium models pull minilm` gets.
         keyword_only: Whether to do without vectors; finds only passages that share words with the query.
         ranking: How searches rank that do not say it themselves.
+        precision: How vectors are kept for searching: as floats, or quantised to 8 bits, a quarter of the memory.
 
     Raises:
         KnowledgeError: The name cannot be one of an index.
@@ -56,12 +59,14 @@ class Index:
         embedder: Embedder | None = None,
         keyword_only: bool = False,
         ranking: Ranking | None = None,
+        precision: Precision = "float32",
     ) -> None:
         if not _NAME.fullmatch(name):
             raise KnowledgeError(f"index {name!r}", "a name is 1 to 64 letters, digits, `.`, `_` and `-`.")
         self.name = name
         self.keyword_only = keyword_only
         self.ranking = ranking or Ranking()
+        self.precision: Precision = precision
         self._folder = None if folder is None else Path(folder)
         self._embedder = embedder
         self._snapshot: Snapshot | None = None
@@ -147,9 +152,8 @@ class Index:
         stop = threading.Event()
         tell = _teller(asyncio.get_running_loop(), progress, stop)
         try:
-            return await asyncio.to_thread(
-                ingest, self.folder, self.name, [Path(path) for path in given], self.embedder, tell
-            )
+            place = Place(self.folder, self.name, self.embedder, self.precision)
+            return await asyncio.to_thread(ingest, place, [Path(path) for path in given], tell)
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -221,18 +225,12 @@ class Index:
         with reading(self.folder, self.name) as catalog:
             if known is not None and known.generation == catalog.generation:
                 return known
-            self._check_embedder(catalog.meta("embedder"))
+            if mine := self.embedder:
+                used, dimension = catalog.meta("embedder"), int(catalog.meta("dimension", "0"))
+                check_dimension(f"index {self.name!r}", used, dimension, mine)
             passages = [entry.passage for entry in catalog.entries()]
             generation = catalog.generation
         return snapshot.load(self.folder, generation, passages)
-
-    def _check_embedder(self, used: str) -> None:
-        mine = self.embedder.name if self.embedder else ""
-        if mine and used != mine:
-            raise KnowledgeError(
-                f"index {self.name!r}",
-                f"it was made with {used or 'keywords only'!r}, not {mine!r}; ingest its documents again.",
-            )
 
 
 def _texts(query: str | Sequence[str], k: int) -> list[str]:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import snapshot
-from .catalog import FILE as CATALOG_FILE
-from .catalog import Catalog, Entry, only_writer, reading, writing
+from .catalog import FILE, Catalog, Entry, only_writer, opened, prepare, reading
 from .chunking import passages_of, search_text
 from .embedding import Embedder
 from .finding import distinct, find_files
 from .loading import Document, file_digest, load, read_file
+from .rows import Precision
+from .staging import Staging, staging
 from .unreadable import Unreadable
-from .vectors import Vectors, open_vectors
+from .vectors import Vectors, check_dimension, in_batches, open_vectors
 
 Tell = Callable[[str, int, int], None]
 
@@ -39,65 +40,108 @@ class IngestReport:
     """Path and problem of each file that is held, but for a part that could not be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an index is kept, and how."""
+
+    folder: Path
+    name: str
+    embedder: Embedder | None
+    precision: Precision = "float32"
+
+    @property
+    def signature(self) -> str:
+        """What files were read by and for; another one reads them again."""
+        return f"{self.embedder.name if self.embedder else ''}/{READER}"
+
+
 @dataclass(slots=True)
 class _Plan:
-    """What there is to do, made without touching the index."""
+    """What there is to do. The texts of what is added wait in the staging catalogue."""
 
-    added: list[tuple[Document, str, list[Entry]]] = field(default_factory=list[tuple[Document, str, list[Entry]]])
+    added: set[str] = field(default_factory=set[str])
     removed: list[str] = field(default_factory=list[str])
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     partly: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     unchanged: int = 0
 
-    @property
-    def entries(self) -> list[Entry]:
-        return [entry for _, _, entries in self.added for entry in entries]
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the books say before an ingestion."""
+
+    digests: Mapping[str, str]
+    signature: str
+    precision: str
+    problems: Mapping[str, str]
+    embedder: tuple[str, int]
+    """Name, and length of a vector."""
+    generation: int
+    complete: bool
+    """Whether its snapshot is there."""
+    swept: bool
+    """Whether Chroma's vectors of passages that are gone were forgotten."""
+
+    def fits(self, place: Place) -> bool:
+        """Whether nothing is to be done as long as no file changes."""
+        return self.complete and (self.signature, self.precision) == (place.signature, place.precision)
 
 
-def ingest(folder: Path, name: str, paths: Iterable[Path], embedder: Embedder | None, tell: Tell) -> IngestReport:
-    """Bring the index in `folder` up to date with `paths`; see `Index.ingest`. Blocks: run it in a thread."""
+def ingest(place: Place, paths: Iterable[Path], tell: Tell) -> IngestReport:
+    """Bring an index up to date with `paths`; see `Index.ingest`. Blocks: run it in a thread."""
     roots = distinct(paths)
-    files = [file for root in roots for file in find_files(root)]
-    with only_writer(folder, name):
-        known, used = _known(folder, name)
-        signature = f"{embedder.name if embedder else ''}/{READER}"
-        held: Mapping[str, str] = known if used == signature else {}
-        plan = _planned(distinct(files), roots, known, held, tell)
-        if plan.added or plan.removed or used != signature:
-            return _apply(folder, name, plan, embedder, signature, tell)
-        with reading(folder, name) as catalog:
-            return _report(plan, catalog.count())
+    files = distinct(file for root in roots for file in find_files(root))
+    with only_writer(place.folder, place.name):
+        prepare(place.folder, place.name)
+        held = _held(place)
+        with staging(place.folder, place.name, place.signature) as staged:
+            plan = _surveyed(files, roots, held, place.signature, staged, tell)
+            if plan.added or plan.removed or not held.fits(place):
+                staged.settle(plan.added, plan.removed)
+                _publish(place, held, staged, tell)
+            elif place.embedder and not held.swept:
+                with open_vectors(place.folder / "chroma", place.embedder) as vectors:
+                    _sweep(place, vectors)
+        return _finished(place, plan)
 
 
-def _known(folder: Path, name: str) -> tuple[Mapping[str, str], str]:
-    if not (folder / CATALOG_FILE).is_file():
-        return {}, ""
-    with reading(folder, name) as catalog:
-        return catalog.digests(), catalog.meta("signature")
+def _held(place: Place) -> _Held:
+    with reading(place.folder, place.name) as catalog:
+        return _Held(
+            catalog.digests(),
+            catalog.meta("signature"),
+            catalog.meta("precision"),
+            catalog.problems(),
+            (catalog.meta("embedder"), int(catalog.meta("dimension", "0"))),
+            catalog.generation,
+            snapshot.is_complete(place.folder, catalog.generation),
+            catalog.meta("swept") == catalog.meta("generation"),
+        )
 
 
-def _planned(
-    files: list[Path], roots: list[Path], known: Mapping[str, str], held: Mapping[str, str], tell: Tell
-) -> _Plan:
-    """Compare files with what the index knows; `held` is the part of it that is still good."""
+def _surveyed(files: list[Path], roots: list[Path], held: _Held, signature: str, staged: Staging, tell: Tell) -> _Plan:
+    """Compare files with what the index holds, and stage those that are new or have changed."""
     plan = _Plan()
+    good: Mapping[str, str] = held.digests if held.signature == signature else {}
+    before = staged.digests()
     for done, file in enumerate(files, start=1):
         source = str(file)
         try:
             data = read_file(file)
             digest = file_digest(data)
-            if held.get(source) == digest:
+            if good.get(source) == digest:
                 plan.unchanged += 1
             else:
-                document = load(file, data)
-                plan.added.append((document, digest, _entries(document)))
-                if document.problem:
-                    plan.partly.append((source, document.problem))
+                if before.get(source) != digest:
+                    staged.add(document := load(file, data), digest, _entries(document))
+                plan.added.add(source)
         except Unreadable as error:
             plan.skipped.append((source, error.problem))
         tell("reading", done, len(files))
     here = {str(file) for file in files} - {source for source, _ in plan.skipped}
-    plan.removed = sorted(source for source in known if source not in here and _below(Path(source), roots))
+    plan.removed = sorted(source for source in held.digests if source not in here and _below(Path(source), roots))
+    problems = {**{s: p for s, p in held.problems.items() if s not in plan.added}, **staged.problems()}
+    plan.partly = [(source, problems[source]) for source in map(str, files) if source in here and source in problems]
     return plan
 
 
@@ -112,61 +156,58 @@ def _below(path: Path, roots: list[Path]) -> bool:
     return any(path == root or root in path.parents for root in roots)
 
 
-def _apply(folder: Path, name: str, plan: _Plan, embedder: Embedder | None, signature: str, tell: Tell) -> IngestReport:
-    if embedder is None:
-        with writing(folder, name) as catalog:
-            entries = _booked(catalog, plan, signature)
-            snapshot.save(folder, catalog.generation, entries, None)
-        return _finished(folder, name, plan)
-    with open_vectors(folder / "chroma", embedder) as vectors:
-        _embed(vectors, plan.entries, embedder, tell)
-        with writing(folder, name) as catalog:
-            entries = _booked(catalog, plan, signature)
-            rows = _rows(vectors, entries, embedder, tell)
-            snapshot.save(folder, catalog.generation, entries, rows)
-        vectors.delete(sorted(vectors.ids() - rows.keys()))
-    return _finished(folder, name, plan)
+def _publish(place: Place, held: _Held, staged: Staging, tell: Tell) -> None:
+    """Make what is missing of vectors and snapshot, then let the books name them."""
+    if place.embedder and place.embedder.name == held.embedder[0]:
+        check_dimension(f"index {place.name!r}", *held.embedder, place.embedder)
+    generation = held.generation + 1
+    writer = snapshot.Writer(place.folder, generation)
+    writer.write_keywords(staged.merged())
+    if place.embedder is None:
+        writer.finish()
+        _book(place, staged, generation)
+        return
+    with open_vectors(place.folder / "chroma", place.embedder) as vectors:
+        _embed(vectors, staged, place.embedder, tell)
+        blocks = vectors.blocks(staged.merged(), place.embedder)
+        writer.write_vectors(blocks, staged.merged_count(), place.precision)
+        writer.finish()
+        _book(place, staged, generation)
+        _sweep(place, vectors)
 
 
-def _booked(catalog: Catalog, plan: _Plan, signature: str) -> list[Entry]:
-    """Enter the plan into the catalogue as its next generation, and return all that it then holds."""
-    catalog.remove(plan.removed)
-    for document, digest, entries in plan.added:
-        catalog.add(document, digest, entries)
-    catalog.set_meta("signature", signature)
-    catalog.set_meta("embedder", signature.rpartition("/")[0])
-    catalog.set_meta("generation", str(catalog.generation + 1))
-    return catalog.entries()
+def _sweep(place: Place, vectors: Vectors) -> None:
+    """Forget the vectors of passages that the books no longer hold."""
+    with opened(place.folder / FILE, place.name) as connection:
+        catalog = Catalog(connection)
+        vectors.keep_only(catalog.passage_ids())
+        catalog.set_meta("swept", str(catalog.generation))
 
 
-def _embed(vectors: Vectors, entries: list[Entry], embedder: Embedder, tell: Tell) -> None:
-    total, done = len(entries), 0
+def _book(place: Place, staged: Staging, generation: int) -> None:
+    staged.publish(
+        {
+            "signature": place.signature,
+            "embedder": place.embedder.name if place.embedder else "",
+            "dimension": str(place.embedder.dimension if place.embedder else 0),
+            "precision": place.precision,
+            "generation": str(generation),
+        }
+    )
 
-    def count(batch: int) -> None:
-        nonlocal done
-        done += batch
+
+def _embed(vectors: Vectors, staged: Staging, embedder: Embedder, tell: Tell) -> None:
+    total, done = staged.count(), 0
+    for batch in in_batches(staged.entries()):
+        vectors.ensure(batch, embedder)
+        done += len(batch)
         tell("embedding", done, total)
 
-    vectors.ensure(entries, embedder, count)
 
-
-def _rows(vectors: Vectors, entries: list[Entry], embedder: Embedder, tell: Tell) -> dict[str, object]:
-    """The vectors of all passages; those that Chroma has lost, or never had from this embedder, are made."""
-    ids = [entry.passage.passage_id for entry in entries]
-    rows = vectors.rows(ids)
-    if lost := [entry for entry in entries if entry.passage.passage_id not in rows]:
-        _embed(vectors, lost, embedder, tell)
-        rows = vectors.rows(ids)
-    return rows
-
-
-def _finished(folder: Path, name: str, plan: _Plan) -> IngestReport:
-    with reading(folder, name) as catalog:
-        snapshot.drop_others(folder, catalog.generation)
-        return _report(plan, catalog.count())
-
-
-def _report(plan: _Plan, passages: int) -> IngestReport:
+def _finished(place: Place, plan: _Plan) -> IngestReport:
+    with reading(place.folder, place.name) as catalog:
+        snapshot.drop_others(place.folder, catalog.generation)
+        passages = catalog.count()
     return IngestReport(
         added=len(plan.added),
         unchanged=plan.unchanged,

@@ -70,7 +70,12 @@ def load(path: Path, data: bytes) -> Document:
     """
     suffix = path.suffix.lower()
     reader = next((read for suffixes, read in _READERS if suffix in suffixes), _plain)
-    document = reader(path, data)
+    try:
+        document = reader(path, data)
+    except Unreadable:
+        raise
+    except Exception as error:  # a file must not stop an ingestion, and parsers raise what they meet
+        raise Unreadable(str(path), f"it cannot be read ({type(error).__name__}).") from error
     if not document.text.strip():
         raise Unreadable(str(path), "there is no text in it.")
     return document

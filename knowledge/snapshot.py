@@ -6,9 +6,9 @@ number; so a reader in any process has either the old state or the new one.
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -22,8 +22,11 @@ from .keywords import Keywords
 from .passages import Passage
 from .questions import Question
 from .ranking import Found, Ranking
+from .rows import Precision, read_rows, write_rows
 from .words import plain, terms
 
+_COMPLETE = "complete"
+"""An empty file that is written last."""
 NAMED_BONUS = 0.15
 """For the passages of a document whose title the question names."""
 LEAD_BONUS = 0.25
@@ -168,15 +171,33 @@ class Snapshot:
         return frozenset(row for row, source in enumerate(sources) if not row or sources[row - 1] != source)
 
 
-def save(folder: Path, generation: int, entries: Sequence[Entry], vectors: Mapping[str, Any] | None) -> None:
-    """Write the snapshot of a generation; one that a crash left there is replaced."""
-    numpy: Any = import_module("numpy")
-    place = _place(folder, generation)
-    shutil.rmtree(place, ignore_errors=True)
-    Keywords.build([entry.search_text for entry in entries]).save(place / "keywords")
-    if vectors is not None and entries:
-        rows = numpy.array([vectors[entry.passage.passage_id] for entry in entries], dtype="float32")
-        numpy.save(place / "vectors.npy", rows)
+class Writer:
+    """Writes the snapshot of a generation; one that a crash left there is replaced."""
+
+    def __init__(self, folder: Path, generation: int) -> None:
+        self._place = _place(folder, generation)
+        shutil.rmtree(self._place, ignore_errors=True)
+        self._place.mkdir(parents=True)
+
+    def write_keywords(self, entries: Iterable[Entry]) -> None:
+        """Write the keyword index of all passages."""
+        Keywords.build(entry.search_text for entry in entries).save(self._place / "keywords")
+
+    def write_vectors(self, blocks: Iterable[Sequence[Any]], count: int, precision: Precision) -> None:
+        """Write the vectors of all passages, in the same order."""
+        write_rows(self._place, blocks, count, precision)
+
+    def finish(self) -> None:
+        """Say that all is written, once it is on the disk."""
+        for file in [*self._place.rglob("*"), self._place]:
+            _sync(file)
+        (self._place / _COMPLETE).touch()
+        _sync(self._place)
+
+
+def is_complete(folder: Path, generation: int) -> bool:
+    """Whether all of a generation's snapshot is there."""
+    return (_place(folder, generation) / _COMPLETE).is_file()
 
 
 def load(folder: Path, generation: int, passages: Sequence[Passage]) -> Snapshot:
@@ -185,13 +206,9 @@ def load(folder: Path, generation: int, passages: Sequence[Passage]) -> Snapshot
     Raises:
         FileNotFoundError: It is gone, as a newer generation has replaced it.
     """
-    numpy: Any = import_module("numpy")
     place = _place(folder, generation)
     keywords = Keywords.load(place / "keywords", len(passages))
-    vectors = None
-    with suppress(FileNotFoundError):
-        vectors = numpy.load(place / "vectors.npy")
-    return Snapshot(generation, passages, keywords, vectors)
+    return Snapshot(generation, passages, keywords, read_rows(place))
 
 
 def drop_others(folder: Path, generation: int) -> None:
@@ -199,6 +216,16 @@ def drop_others(folder: Path, generation: int) -> None:
     for place in folder.glob("snapshot-*"):
         if place != _place(folder, generation):
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _place(folder: Path, generation: int) -> Path:

@@ -7,14 +7,15 @@ because loading chromadb costs 0.8 s of CPU where exact cosines of 20,000 passag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import KnowledgeError
+from ..core.errors import EmbedderMismatch, KnowledgeError
 from .catalog import Entry
 from .embedding import Embedder
 
@@ -26,58 +27,94 @@ COLLECTION = "passages"
 class Vectors:
     """A Chroma collection: one vector a passage id, and the digest of the text that it stands for."""
 
-    def __init__(self, collection: Any) -> None:
-        self._collection = collection  # chromadb's types are partly unknown; this class is their wrapper
+    def __init__(self, collection: Any, name: str) -> None:
+        self._name = name
+        self.collection = collection  # chromadb's types are partly unknown; this class is their wrapper
 
-    def ensure(
-        self, entries: Sequence[Entry], embedder: Embedder, done: Callable[[int], None] = lambda count: None
-    ) -> None:
+    def ensure(self, batch: Sequence[Entry], embedder: Embedder) -> None:
         """Make sure that each entry has its vector; a text that was embedded before is not embedded again.
 
-        Args:
-            entries: The passages wanted.
-            embedder: Makes the vectors that are missing.
-            done: Called after each batch with the number of entries in it; may raise to stop.
+        Raises:
+            EmbedderMismatch: The embedder gives vectors of another length than it says, or than are kept.
         """
-        for at in range(0, len(entries), BATCH):
-            batch = entries[at : at + BATCH]
-            self._ensure(batch, embedder)
-            done(len(batch))
-
-    def _ensure(self, batch: Sequence[Entry], embedder: Embedder) -> None:
         wanted = {entry.passage.passage_id: text_digest(entry.search_text) for entry in batch}
         known = self._known(list(dict.fromkeys(wanted.values())))
         fresh = {text_digest(e.search_text): e.search_text for e in batch}
         missing = [digest for digest in fresh if digest not in known]
         made = embedder.embed([fresh[digest] for digest in missing]) if missing else []
+        check_length(embedder, made, self._name)
         vectors = {**known, **dict(zip(missing, made, strict=True))}
-        self._collection.upsert(
+        self.collection.upsert(
             ids=list(wanted),
             embeddings=[vectors[digest] for digest in wanted.values()],
             metadatas=[{"digest": digest} for digest in wanted.values()],
         )
 
     def _known(self, digests: list[str]) -> Mapping[str, list[float]]:
-        found = self._collection.get(where={"digest": {"$in": digests}}, include=["embeddings", "metadatas"])
+        found = self.collection.get(where={"digest": {"$in": digests}}, include=["embeddings", "metadatas"])
         pairs = zip(found["metadatas"], found["embeddings"], strict=True)
         return {meta["digest"]: vector.tolist() for meta, vector in pairs}  # not arrays and lists side by side
 
     def ids(self) -> set[str]:
         """The passages that have a vector."""
-        return set(self._collection.get(include=[])["ids"])
+        return set(self.collection.get(include=[])["ids"])
 
     def delete(self, ids: Sequence[str]) -> None:
         """Forget vectors."""
         for at in range(0, len(ids), 1000):
-            self._collection.delete(ids=list(ids[at : at + 1000]))
+            self.collection.delete(ids=list(ids[at : at + 1000]))
 
-    def rows(self, ids: Sequence[str]) -> dict[str, Any]:
-        """Passage id to vector."""
-        found: dict[str, Any] = {}
-        for at in range(0, len(ids), 1000):
-            part = self._collection.get(ids=list(ids[at : at + 1000]), include=["embeddings"])
-            found.update(zip(part["ids"], part["embeddings"], strict=True))
-        return found
+    def keep_only(self, ids: set[str]) -> None:
+        """Forget the vectors of all other passages."""
+        self.delete(sorted(self.ids() - ids))
+
+    def blocks(self, entries: Iterable[Entry], embedder: Embedder) -> Iterator[list[Any]]:
+        """The vectors of passages in order, some at a time.
+
+        Those that Chroma has lost, never had from this embedder, or has for another text (by an ingestion that
+        was stopped, and whose files have changed since), are made.
+        """
+        for batch in in_batches(entries):
+            rows = self._rows(batch)
+            if lost := [entry for entry in batch if entry.passage.passage_id not in rows]:
+                self.ensure(lost, embedder)
+                rows = self._rows(batch)
+            yield [rows[entry.passage.passage_id] for entry in batch]
+
+    def _rows(self, batch: list[Entry]) -> dict[str, Any]:
+        """Passage id to vector, of those that stand for the passage's text."""
+        wanted = {entry.passage.passage_id: text_digest(entry.search_text) for entry in batch}
+        found = self.collection.get(ids=list(wanted), include=["embeddings", "metadatas"])
+        triples = zip(found["ids"], found["metadatas"], found["embeddings"], strict=True)
+        return {passage_id: vector for passage_id, meta, vector in triples if meta["digest"] == wanted[passage_id]}
+
+
+def in_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The entries in lists of `BATCH`."""
+    left = iter(entries)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
+def check_dimension(what: str, used: str, dimension: int, embedder: Embedder) -> None:
+    """Refuse an embedder that is not the one of an index.
+
+    Raises:
+        EmbedderMismatch: It has another name, or its vectors are of another length.
+    """
+    if used != embedder.name or dimension not in (0, embedder.dimension):
+        raise EmbedderMismatch(what, used, dimension, embedder.name, embedder.dimension)
+
+
+def check_length(embedder: Embedder, vectors: Sequence[Sequence[float]], what: str) -> None:
+    """Refuse vectors that are not as long as their embedder says.
+
+    Raises:
+        EmbedderMismatch: One is longer or shorter.
+    """
+    for vector in vectors:
+        if len(vector) != embedder.dimension:
+            raise EmbedderMismatch(what, embedder.name, embedder.dimension, embedder.name, len(vector))
 
 
 @contextmanager
@@ -101,7 +138,7 @@ def open_vectors(folder: Path, embedder: Embedder) -> Generator[Vectors]:
     except Exception as error:  # chromadb raises classes of its own, its Rust part plain ones
         raise KnowledgeError(str(folder), f"Chroma cannot open it ({error}); ingest into a new index.") from error
     try:
-        yield Vectors(collection)
+        yield Vectors(collection, folder.parent.name)
     finally:
         client.close()
 
