@@ -17,7 +17,7 @@ from pathlib import Path
 
 from collegium.core.errors import ToolError
 from collegium.tools.sandbox import Limits, Program, Ran, Walls, run_boxed
-from collegium.tools.sandbox.box import interpreter, interpreter_places
+from collegium.tools.sandbox.box import interpreter, interpreter_places, user_for
 
 from .programs import ESCAPES, HEAD, USES
 from .world import Outcome, World
@@ -28,17 +28,12 @@ AFTERWARDS_S = 1.0
 
 
 def python_for(walls: Walls) -> str:
-    """An interpreter that the program may run: where root starts it as somebody else, root's own will not do."""
-    own = interpreter()
-    if walls == "namespaces" or os.getuid() != 0 or _open_to_all(own):
-        return own
-    places = [Path("/usr/bin/python3"), Path("/usr/local/bin/python3")]
-    return next((str(place.resolve()) for place in places if place.exists()), "")
-
-
-def _open_to_all(place: str) -> bool:
-    path = Path(place)
-    return all(one.stat().st_mode & 0o001 for one in (path, *path.parents))
+    """An interpreter that a box of this kind may run: where root becomes somebody else, root's own will not do."""
+    for place in (interpreter(), "/usr/bin/python3", "/usr/local/bin/python3"):
+        with contextlib.suppress(ToolError, FileNotFoundError):
+            user_for(Program(path=os.path.realpath(place, strict=True), argv=[]), walls)
+            return os.path.realpath(place)
+    return ""
 
 
 async def boxed(code: str, walls: Walls, limits: Limits) -> Ran:

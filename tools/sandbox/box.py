@@ -25,6 +25,9 @@ End = Literal["exited", "killed", "wall", "cpu", "memory", "processes", "disk", 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/alternatives")
 """What programs and their libraries are made of; readable in every box."""
 _ENDS: dict[str, End] = {"itself": "exited", "gone": "killed"}
+_RIGHTS = 1 << 0 | 1 << 6 | 1 << 7
+"""To hand a file to another user, to change the group, to change the user."""
+_FAR = 0x70000000
 _GRACE_S = 15.0
 """The warden keeps the time; one that has died or hangs is not waited for longer than this."""
 
@@ -119,13 +122,42 @@ def user_for(program: Program, walls: Walls) -> int:
     """
     if os.getuid() != 0:
         return 0
+    others = strangers()
     if program.folder and ((owner := os.stat(program.folder).st_uid) or walls == "namespaces"):
-        return owner
+        return owner if others else 0
+    if not others and (walls == "namespaces" or _root_outside() != 0):
+        return 0  # it is root in a container only, and the machine takes it for an ordinary user
+    # root's processes are counted by nobody, so without namespaces nothing would stop a fork bomb
+    if not others:
+        raise ToolError("sandbox", "this root may become nobody else; start it as an ordinary user.")
     if walls != "namespaces" and not _open_to_all(program.path):
-        # root's processes are counted by nobody, so without namespaces nothing would stop a fork bomb
         raise ToolError("sandbox", f"only root may run {program.path}; install it where every user may, or be another.")
     # a user of its own for each box, so that the kernel counts its processes alone
-    return 0x70000000 + int.from_bytes(os.urandom(3), "little")
+    return others[int.from_bytes(os.urandom(4), "little") % len(others)]
+
+
+@cache
+def strangers() -> range:
+    """Users whom root can turn into and who own nothing; none in a container that has but one user, or few rights."""
+    lines = Path("/proc/self/status").read_text("utf-8", "replace").splitlines()
+    rights = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    if rights & _RIGHTS != _RIGHTS:
+        return range(0)
+    _, first, _, count = max((count, first, outside, count) for first, outside, count in _users())
+    if count > _FAR:
+        return range(_FAR, _FAR + (1 << 24))
+    return range(first + count // 2, first + count // 2 + (1 << 12)) if count >= 1 << 16 else range(0)
+
+
+def _root_outside() -> int:
+    """Who root is on the machine outside of this container."""
+    return next((outside for first, outside, _ in _users() if first == 0), 0)
+
+
+def _users() -> list[tuple[int, int, int]]:
+    """Ranges of users: the first as it is known here, the first as it is outside, and how many."""
+    lines = Path("/proc/self/uid_map").read_text("ascii").splitlines()
+    return [(int(first), int(outside), int(count)) for first, outside, count in map(str.split, lines)]
 
 
 def _open_to_all(place: str) -> bool:
