@@ -14,7 +14,7 @@ from ..core.ids import digest
 from ..core.messages import Message, ToolCall
 from ..core.trust import Origin, Trust, origins_here, trust_of
 from ..guardrails import Frozen
-from ..runs import call_key, call_tool, verdict_for
+from ..runs import call_key, call_tool, cannot_wait, validated, verdict_for
 from ..tools import Tool, ToolResult
 
 Way = Literal["allow", "ask", "deny", "error"]
@@ -158,12 +158,15 @@ def _weighed(call: ToolCall, tools: Mapping[str, Tool], key: str, weight: _Weigh
     try:
         if tool is None:
             raise UnknownTool(call.name, list(tools))
-        arguments = tool.validate(call.parsed())
+        arguments = validated(tool, call.parsed())
     except (UnknownTool, InvalidArguments) as error:
         problem = f"Not called: {error}"
         return ProposedCall(call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True)
     trust = trust_of(weight.came)
     way = verdict_for(tool, trust, arguments, weight.frozen)
+    if way == "ask" and (problem := cannot_wait(arguments)):
+        problem = f"Not called: {problem}"
+        return ProposedCall(call_id=call.call_id, key=key, tool=call.name, way="error", problem=problem, inside=True)
     return ProposedCall(
         call_id=call.call_id,
         key=key,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Protocol
 
 from ..core.context import current_node, current_run
@@ -10,6 +9,7 @@ from ..core.errors import GraphSetupError
 from ..core.tape import tape_in_use, through
 from ..core.trust import met
 from ..knowledge.passages import PASSAGES, Passage
+from ..runs import guarded
 from ._agent import Agent
 from .values import Step
 
@@ -45,7 +45,10 @@ class Retriever(Agent):
             KnowledgeError: The index cannot be used.
         """
         text = query.goal if isinstance(query, Step) else query
-        search = partial(self.index.search, text, self.k)
+
+        async def search() -> list[Passage]:
+            return await guarded("retrieval", await self.index.search(text, self.k))
+
         if (tape := tape_in_use()) is None:
             found = await search()
         else:

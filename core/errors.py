@@ -17,6 +17,7 @@
     │   ├── InvalidWrite           a node wrote a value that its field refuses
     │   ├── MissingInput           a node needs a value that is still None
     │   ├── UndeclaredTarget       a node or router went to a node it did not declare
+    │   ├── GuardBlocked           a guard let a text not pass (names guard, point and kinds)
     │   ├── Rejected               a person rejected a field under review; the run is cancelled
     │   ├── ThreadBusy             the thread already has an unfinished run
     │   ├── RunTimeout             the run was at work for as long as it may
@@ -294,6 +295,20 @@ class UndeclaredTarget(RunError):
 
     def __str__(self) -> str:
         return f"Node {self.node!r} goes to {self.target!r}. {nearest(self.target, self.declared)}"
+
+
+class GuardBlocked(RunError):
+    """A guard did not let something pass; what it found is told by kind and never by its words."""
+
+    code = "guard_blocked"
+
+    def __init__(self, guard: str, point: str, kinds: Sequence[str]) -> None:
+        super().__init__(guard, point, tuple(kinds))
+        self.guard, self.point, self.kinds = guard, point, tuple(kinds)
+
+    def __str__(self) -> str:
+        found = ", ".join(self.kinds)
+        return f"Guard {self.guard!r} blocked the {self.point.replace('_', ' ')}: it found {found}."
 
 
 class Rejected(RunError):

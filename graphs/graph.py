@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ..core.blocking import run_blocking
 from ..core.errors import CheckFailed, GraphSetupError, UnknownField, UnknownTarget
 from ..core.ids import digest
+from ..guardrails.guards import Guards
 from ..guardrails.policy import Policy
 from ..runs.migration import Migration, ValuesFunction
 from ..tools.base import Tool
@@ -70,6 +71,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         input: type[BaseModel] | None = None,
         output: type[BaseModel] | None = None,
         policy: Policy | None = None,
+        guards: Guards | None = None,
     ) -> None:
         """An empty graph.
 
@@ -81,6 +83,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             input: Model with the fields that a caller may give; default all.
             output: Model with the fields that `invoke` returns; default all.
             policy: Decides about tool calls where the Runner has no policy.
+            guards: Look at what comes in, goes out and passes through tools, where the Runner has none.
 
         Raises:
             GraphSetupError: The state is not a `State`, or `input`/`output` have fields that it lacks.
@@ -95,7 +98,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         super().__init__(state, context, input_schema=input, output_schema=output)
         self.name = name or state.__name__.lower()
         self.version = version
-        self._policy = policy
+        self._policy, self._guards = policy, guards
         self.targets = Targets(self.nodes)
         self.bindings: dict[str, Binding] = {}
         self.routers: dict[tuple[str, str], Binding] = {}
@@ -408,6 +411,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
         model: Any = None,
         context: Any = None,
         policy: Policy | None = None,
+        guards: Guards | None = None,
         budget: Budget | None = None,
         timeout_s: float | None = None,
     ) -> Run[StateT]:
@@ -420,6 +424,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             model: Spec or model for agents that name none.
             context: The user's own object for tools and nodes.
             policy: Decides about tool calls; default the graph's.
+            guards: Look at what passes; default the graph's.
             budget: Limits of the run.
             timeout_s: Seconds that it may be at work, without what it waits for people; then it fails.
 
@@ -437,6 +442,7 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
             model=model,
             context=context,
             policy=policy,
+            guards=guards,
             budget=budget,
             timeout_s=timeout_s,
         )
@@ -492,6 +498,11 @@ class Graph(StateGraph[StateT, Any, Any, Any], Generic[StateT]):
     def policy(self) -> Policy | None:
         """The policy given to the graph."""
         return self._policy
+
+    @property
+    def guards(self) -> Guards | None:
+        """The guards given to the graph."""
+        return self._guards
 
     def admit(self, input: StateT | Mapping[str, Any]) -> dict[str, Any]:
         """The input as field values, only those that the caller set.

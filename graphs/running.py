@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..core.errors import RunFailed
 from ..core.tape import in_replay
+from ..guardrails.guards import Guards
 from ..guardrails.policy import Policy
 from .state import State
 
@@ -30,6 +31,7 @@ async def run_graph(
     model: Any,
     context: Any,
     policy: Policy | None,
+    guards: Guards | None,
     budget: Budget | None,
     timeout_s: float | None,
 ) -> Run[StateT]:
@@ -49,6 +51,7 @@ async def run_graph(
         model=model,
         context=context,
         policy=policy,
+        guards=guards,
     )
     run = await started.wait()
     while run.status == "waiting" and (decision := await _decided(run.approvals[0], approver)) is not None:

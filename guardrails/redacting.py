@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from .finding import REACH, Finder, Finding, joined, run_start
+from .parts import texts_of, through_parts
 from .personal import PersonalData
 from .secrets import Secrets
 
@@ -21,6 +22,9 @@ PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]{0,31}_[1-9][0-9]{0,8}\]")
 
 _MASK = "\ufffc"
 """A character that belongs to no word, number or address."""
+
+_SHORTEST = 4
+"""What is shorter stands in too many words to be looked for."""
 
 _MIN_DIGITS = 12
 """A JSON number of fewer digits is left alone: it is far more often an amount or a time than a card."""
@@ -66,22 +70,25 @@ class Redactor:
         parts = (part for finding in found for part in _outside(finding, taken)) if taken else found
         return [part for part in parts if any(map(str.isalnum, text[part.start : part.end]))]
 
-    def redact(self, value: ValueT, known: Mapping[str, str | int] | None = None) -> Redacted[ValueT]:
+    def redact(
+        self, value: ValueT, known: Mapping[str, str | int] | None = None, *, first: int = 1
+    ) -> Redacted[ValueT]:
         """The value with placeholders in all its texts and keys, at any depth.
 
         A long JSON number that a finder takes whole becomes a placeholder too. A text that itself holds JSON is
         redacted as text; parse it first where it must stay JSON.
 
         Args:
-            value: A text, or any JSON value.
+            value: A text, or any JSON value; pydantic models, dataclasses, tuples and sets are gone into as well.
             known: The mapping of an earlier call: what it holds keeps its placeholder.
+            first: The lowest number for a new placeholder.
         """
-        work = _Work(self, known or {}, value)
+        work = _Work(self, known or {}, value, first)
         return Redacted(cast("ValueT", work.value(value)), work.mapping, work.kinds)
 
-    def stream(self, known: Mapping[str, str | int] | None = None) -> RedactedStream:
+    def stream(self, known: Mapping[str, str | int] | None = None, *, first: int = 1) -> RedactedStream:
         """A redactor for a text that arrives in pieces."""
-        return RedactedStream(self, known or {})
+        return RedactedStream(self, known or {}, first)
 
 
 class RedactedStream:
@@ -91,9 +98,9 @@ class RedactedStream:
     within an unbroken run of characters or an open finding.
     """
 
-    def __init__(self, redactor: Redactor, known: Mapping[str, str | int]) -> None:
+    def __init__(self, redactor: Redactor, known: Mapping[str, str | int], first: int = 1) -> None:
         self._redactor = redactor
-        self._work = _Work(redactor, known, "")
+        self._work = _Work(redactor, known, "", first)
         self._context = ""
         """The last characters that were passed on, as they came: finders look back at them."""
         self._held = ""
@@ -158,20 +165,37 @@ def _restored(value: Any, mapping: Mapping[str, str | int]) -> Any:
     if isinstance(value, str):
         if value in mapping:
             return mapping[value]
-        return PLACEHOLDER.sub(lambda match: str(mapping.get(match[0], match[0])), value)
-    if isinstance(value, list):
-        return [_restored(item, mapping) for item in cast("list[Any]", value)]
+        return PLACEHOLDER.sub(lambda match: str(mapping.get(match[0], match[0])), value) if "[" in value else value
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return {str(_restored(key, mapping)): _restored(item, mapping) for key, item in items}
-    return value
+    return through_parts(value, lambda part: _restored(part, mapping))
+
+
+def masked(value: ValueT, mapping: Mapping[str, str | int]) -> ValueT:
+    """The value with placeholders wherever something stands that the mapping holds already."""
+    by_length = sorted(mapping.items(), key=lambda item: -len(str(item[1])))
+    return cast("ValueT", _masked(value, [(name, original, str(original)) for name, original in by_length]))
+
+
+def _masked(value: Any, known: list[tuple[str, str | int, str]]) -> Any:
+    if isinstance(value, str):
+        for placeholder, _, text in known:
+            if len(text) >= _SHORTEST and text in value:
+                value = value.replace(text, placeholder)
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return next((name for name, original, _ in known if original == value), value)
+    if isinstance(value, dict):
+        return {str(_masked(key, known)): _masked(item, known) for key, item in cast("dict[Any, Any]", value).items()}
+    return through_parts(value, lambda part: _masked(part, known))
 
 
 class _Work:
     """One redaction: the mapping as it grows."""
 
-    def __init__(self, redactor: Redactor, known: Mapping[str, str | int], value: object) -> None:
-        self.redactor = redactor
+    def __init__(self, redactor: Redactor, known: Mapping[str, str | int], value: object, first: int = 1) -> None:
+        self.redactor, self._first = redactor, first
         self.mapping: dict[str, str | int] = dict(known)
         self.kinds: dict[str, int] = {}
         self._by_original = {_named(original): placeholder for placeholder, original in known.items()}
@@ -181,13 +205,12 @@ class _Work:
     def value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, list):
-            return [self.value(item) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
-            return {self.text(key): self.value(item) for key, item in cast("dict[str, Any]", value).items()}
+            items = cast("dict[Any, Any]", value).items()
+            return {self.text(key) if isinstance(key, str) else key: self.value(item) for key, item in items}
         if isinstance(value, int) and not isinstance(value, bool):
             return self._number(value)
-        return value
+        return through_parts(value, self.value)
 
     def text(self, text: str, found: list[Finding] | None = None) -> str:
         """The text with placeholders.
@@ -216,7 +239,7 @@ class _Work:
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         if known := self._by_original.get(_named(original)):
             return known
-        number = self._last.get(kind, 0) + 1
+        number = self._last.get(kind, self._first - 1) + 1
         while (placeholder := f"[{kind.upper()}_{number}]") in self.mapping or placeholder in self._reserved:
             number += 1
         self._last[kind] = number
@@ -231,15 +254,8 @@ def _named(original: str | int) -> tuple[bool, str]:
 
 
 def _placeholders(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield from PLACEHOLDER.findall(value)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from _placeholders(item)
-    elif isinstance(value, dict):
-        for key, item in cast("dict[str, Any]", value).items():
-            yield from _placeholders(key)
-            yield from _placeholders(item)
+    for text in texts_of(value):
+        yield from PLACEHOLDER.findall(text)
 
 
 def _outside(finding: Finding, taken: Iterable[tuple[int, int]]) -> Iterable[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, overload
@@ -16,6 +16,7 @@ from ..core.tape import hear, tape_in_use
 from ..core.trust import current_reading
 from .base import Capabilities, Completion, Model, OutputT, Params, StreamEvent, ToolChoice
 from .counting import prompt_bound
+from .guarding import Live, guarded_events, live, model_guard, showing
 from .prices import cost_usd
 from .taping import answer_on_tape, stream_on_tape
 
@@ -98,9 +99,24 @@ class Backend(ABC):
             BackendError: No usable answer came; the subclass says why.
         """
         _note_origins(messages)
-        call = Call(tuple(messages), output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
+        guard, asked = model_guard.get(), tuple(messages)
+        if guard is not None:
+            asked = await guard.asked(asked)
+        call = Call(asked, output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
         tape = tape_in_use()
-        return await (self.answer(call) if tape is None else answer_on_tape(tape, self, call))
+        return await (self.guarded_answer(call) if tape is None else answer_on_tape(tape, self, call))
+
+    async def guarded_answer(self, call: Call) -> Completion[Any]:
+        """`answer`, through the guards of the present run."""
+        if (guard := model_guard.get()) is None:
+            return await self.answer(call)
+        shown = Live(guard)
+        with showing(shown):
+            said = await self.answer(replace(call, messages=guard.marked(call.messages)))
+        passed = await guard.said(said, call.output)
+        for kind, rest in shown.end().items():
+            tell(kind, {"text": rest})
+        return passed
 
     def stream(
         self,
@@ -119,8 +135,24 @@ class Backend(ABC):
         """
         _note_origins(messages)
         call = Call(tuple(messages), output, tuple(tools), tool_choice, params or NO_PARAMS, timeout_s)
+        return self._plain_stream(call) if model_guard.get() is None else self._guarded_stream(call)
+
+    def _plain_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         tape = tape_in_use()
-        return self.answer_stream(call) if tape is None else stream_on_tape(tape, self, call)
+        return self.guarded_stream(call) if tape is None else stream_on_tape(tape, self, call)
+
+    async def _guarded_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        if (guard := model_guard.get()) is not None:
+            call = replace(call, messages=await guard.asked(call.messages))
+        async with aclosing(self._plain_stream(call)) as events:
+            async for event in events:
+                yield event
+
+    def guarded_stream(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """`answer_stream`, through the guards of the present run."""
+        if (guard := model_guard.get()) is None:
+            return self.answer_stream(call)
+        return guarded_events(guard, self, replace(call, messages=guard.marked(call.messages)))
 
 
 def _note_origins(messages: Sequence[Message]) -> None:
@@ -209,6 +241,10 @@ def _cost(spec: str, input_tokens: int, output_tokens: int) -> float:
 def tell(kind: str, data: Mapping[str, Any]) -> None:
     """Emit an event of the node at work, if a run is there."""
     if run := current_run.get():
+        if kind in ("text_delta", "reasoning_delta") and (shown := live.get()) is not None:
+            data = {"text": shown.push(kind, str(data["text"]))}
+            if not data["text"]:
+                return
         run.emit(kind, data, node=current_node.get())
         if kind not in ("text_delta", "reasoning_delta"):
             hear({"kind": kind, "data": dict(data)})

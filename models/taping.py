@@ -32,7 +32,7 @@ async def answer_on_tape(tape: Tape, model: Backend, call: Call) -> Completion[A
         return completion_from_json(said, call.output)
 
     codec = Codec(completion_to_json, read)
-    return await through(tape, "model", request_of(call), lambda: model.answer(call), codec, tell_again)
+    return await through(tape, "model", request_of(call), lambda: model.guarded_answer(call), codec, tell_again)
 
 
 async def stream_on_tape(tape: Tape, model: Backend, call: Call) -> AsyncGenerator[StreamEvent, None]:
@@ -47,7 +47,7 @@ async def stream_on_tape(tape: Tape, model: Backend, call: Call) -> AsyncGenerat
         for event in _streamed(tape, request, call):
             yield event
         return
-    events, heard, text = model.answer_stream(call), Heard(), ""
+    events, heard, text = model.guarded_stream(call), Heard(), ""
     came: dict[str, Any] = {}
     try:
         while True:

@@ -1,7 +1,7 @@
 """What makes a run durable: leases, approval records, the effect journal, events, the Runner."""
 
 from .budget import Budget
-from .calls import call_key, call_tool, plans_first, tool_question, verdict_for
+from .calls import call_key, call_tool, cannot_wait, guarded, plans_first, tool_question, validated, verdict_for
 from .decisions import (
     Approval,
     Approve,
@@ -58,10 +58,13 @@ __all__ = [
     "ask",
     "call_key",
     "call_tool",
+    "cannot_wait",
     "decision_from_json",
     "decision_to_json",
+    "guarded",
     "plans_first",
     "question",
     "tool_question",
+    "validated",
     "verdict_for",
 ]

@@ -29,11 +29,13 @@ from ..core.messages import Usage
 from ..core.tape import through_now, whole_tape
 from ..core.trust import current_reading
 from ..guardrails.policy import Policy
+from ..models.guarding import model_guard
 from .budget import Amounts, Budget, Measure
 from .decisions import Decision, Question, Reject, decision_from_json
 from .engine import Engine, Services
 from .events import Event, EventKind, row_of
 from .fitting import settle
+from .guarding import RunGuard, kept
 from .inputs import first_input
 from .interrupts import questions_of, resume_value
 from .parking import approval_row
@@ -110,6 +112,7 @@ async def advance(
         target = engine.registry.target(row)
         lease = Lease(engine, row, target, await _scope(engine, row, target), control or RunControl())
         token = current_run.set(lease.scope)
+        guarded = model_guard.set(lease.scope.guard)
         current_node.set(None)
         node_calls.set(None)
         current_reading.set(None)
@@ -120,6 +123,7 @@ async def advance(
             raise
         finally:
             current_run.reset(token)
+            model_guard.reset(guarded)
     return outcome
 
 
@@ -148,7 +152,7 @@ async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
     began = monotonic()
     model = given.model if given.model is not None else engine.model
     last = await engine.last_event(row.run_id) if row.epoch > 1 else 0
-    return RunScope(
+    scope = RunScope(
         run_id=row.run_id,
         thread_id=row.thread_id,
         epoch=row.epoch,
@@ -168,6 +172,13 @@ async def _scope(engine: Engine, row: RunRow, target: Target) -> RunScope:
         numbers=count(last + 1),
         watchers=lambda: engine.watch.watched(row.run_id),
     )
+    if guards := engine.guards_for(row.run_id, target):
+        known = engine.placeholders_of(row.thread_id)
+        if row.epoch > 1:
+            known.mapping.update(await kept(engine.store, row.run_id))
+        scope.guard = RunGuard(guards, known)
+        scope.guard.scope = scope
+    return scope
 
 
 async def _limits(engine: Engine, row: RunRow) -> Amounts:
@@ -290,6 +301,10 @@ class Lease:
             self.scope.event("run_started", forked, node="")
         else:
             self.scope.event("run_resumed", {}, node="")
+        if guard := self.scope.guard:
+            for trip in guard.known.trips:
+                guard.tell(trip)
+            guard.known.trips.clear()
 
     def _outcome(self, end: End, cause: Exception | None = None) -> Outcome:
         return Outcome(end, cause, self._next, self._ended, self._values if end == "done" else None)

@@ -7,13 +7,13 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import JsonValue, TypeAdapter
 
 from ..core.context import node_calls, unjournaled_effects
-from ..core.errors import InvalidArguments, NoJournal
+from ..core.errors import GuardBlocked, InvalidArguments, NoJournal
 from ..core.ids import digest
 from ..core.messages import ToolCall
 from ..core.tape import Codec, tape_in_use, through
@@ -25,6 +25,8 @@ from . import journal
 from .decisions import Decision, DecisionWord, Edit, Question, Reject, Respond, ask, question
 from .interrupts import as_json
 from .scope import RunScope, current_scope, node_namespace, node_path
+
+ValueT = TypeVar("ValueT")
 
 _json: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
@@ -72,6 +74,7 @@ def tool_question(
     origins: Iterable[Origin] = (),
     seen_in: Mapping[str, Sequence[str]] | None = None,
     frozen: Frozen | None = None,
+    guard: str = "",
 ) -> Question:
     """The question whether a call may happen; it shows the call whole.
 
@@ -84,6 +87,7 @@ def tool_question(
         origins: Where everything came from that had a part in the arguments.
         seen_in: By argument, the texts in which its value stands word for word: names of tools, or `prompt`.
         frozen: What was laid down before untrusted text was read.
+        guard: The guard that wants a person asked, if one does.
     """
     judged = _judged(current_scope(), tool, trust, arguments, frozen)
     came: list[JsonValue] = []
@@ -95,7 +99,7 @@ def tool_question(
         "effect": tool.effect,
         "risk": tool.risk,
         "trust": trust,
-        "why": judged.why,
+        "why": f"guard {guard} asks" if guard else judged.why,
     }
     if judged.destinations:
         payload["destinations"] = dict(judged.destinations)
@@ -103,6 +107,8 @@ def tool_question(
         payload["origins"] = dict.fromkeys(arguments, came)
     if seen_in:
         payload["seen_in"] = {name: list(places) for name, places in seen_in.items()}
+    if (scope := current_scope()) and scope.guard:  # the policy has seen what the placeholders stand for
+        payload = scope.guard.masked(payload)
     allowed: tuple[DecisionWord, ...] = ("approve", "edit", "reject", "respond")
     return question(key, "tool_call", payload, allowed, schema=tool.parameters, expires_s=expires_s)
 
@@ -151,19 +157,61 @@ async def call_tool(
     key = key or _next_key()
     call = _Call(tool, key, call_id or key, scope)
     try:
-        args = tool.validate(_parsed(tool, arguments))
+        args = validated(tool, _parsed(tool, arguments))
     except InvalidArguments as error:
         return call.result("error", f"Not called: {error}")
+    ask_first = ""
+    if scope and scope.guard:
+        passed = await scope.guard.called(tool.name, args)
+        if trip := passed.first("block"):
+            return call.result("rejected", str(GuardBlocked(trip.guard, trip.point, list(trip.kinds))))
+        args, asks = passed.value, passed.first("ask")
+        ask_first = asks.guard if asks else ""
     entry = call.entry(args)
     if entry and (known := await journal.reused(entry, partial(_made, call))):
         met(tool.origin)
         return known
     came = origins_here() if origins is None else frozenset(origins)
     trust = trust or ("untrusted" if came is None else trust_of(came))
-    settled = await _settle(call, args, _Weight(trust, came or (), seen_in, frozen))
+    settled = await _settle(call, args, _Weight(trust, came or (), seen_in, frozen, ask_first))
     if isinstance(settled, ToolResult):
         return settled
-    return await _act(call, settled)
+    result = await _act(call, settled)
+    if scope and scope.guard and scope.guard.asks("tool_result"):
+        if refused := await scope.guard.allowed("tool_result", result.content, tool.name):
+            return call.result("error", refused)
+    return result
+
+
+def validated(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as the tool takes them, and as they may be stored: checked whole, then with placeholders again.
+
+    Raises:
+        InvalidArguments: They do not fit the tool.
+    """
+    scope = current_scope()
+    if scope is None or scope.guard is None:
+        return tool.validate(arguments)
+    try:
+        return scope.guard.masked(tool.validate(scope.guard.restored(arguments)))
+    except InvalidArguments as error:  # it names the value that it refuses
+        raise InvalidArguments(error.tool, scope.guard.masked(error.problem)) from None
+
+
+async def guarded(name: str, value: ValueT) -> ValueT:
+    """What a look-up of this name has brought, through the guards of the present run for results of tools.
+
+    Raises:
+        GuardBlocked: A guard does not let it pass.
+    """
+    scope = current_scope()
+    return await scope.guard.brought(name, value) if scope and scope.guard else value
+
+
+def cannot_wait(arguments: Mapping[str, Any]) -> str:
+    """Why a call with these arguments cannot wait for a person; empty where it can."""
+    scope = current_scope()
+    return scope.guard.unkept(arguments) if scope and scope.guard else ""
 
 
 class _Weight(NamedTuple):
@@ -173,6 +221,8 @@ class _Weight(NamedTuple):
     origins: Iterable[Origin]
     seen_in: Mapping[str, Sequence[str]] | None
     frozen: Frozen | None
+    guard: str = ""
+    """The guard that wants a person asked."""
 
 
 class _Call:
@@ -234,6 +284,8 @@ def _policy(scope: RunScope | None) -> Policy:
 def _judged(
     scope: RunScope | None, tool: Tool, trust: Trust, arguments: Mapping[str, Any] | None, frozen: Frozen | None
 ) -> Judgement:
+    if scope and scope.guard and arguments is not None:  # a destination is what a placeholder stands for
+        arguments = scope.guard.restored(arguments)
     return _policy(scope).judge(tool, trust, arguments, agent=node_path() or "", frozen=frozen)
 
 
@@ -242,9 +294,12 @@ async def _settle(call: _Call, args: dict[str, Any], weight: _Weight) -> dict[st
     judged = _judged(call.scope, call.tool, weight.trust, args, weight.frozen)
     if judged.verdict == "deny":
         why = "" if judged.why == BY_RULE else f": {judged.why}"
-        return call.result("rejected", f"The policy forbids {call.tool.name!r} here{why}.")
-    if judged.verdict == "allow":
+        told = f"The policy forbids {call.tool.name!r} here{why}."
+        return call.result("rejected", call.scope.guard.masked(told) if call.scope and call.scope.guard else told)
+    if judged.verdict == "allow" and not weight.guard:
         return args
+    if problem := cannot_wait(args):
+        return call.result("rejected", f"Not called: {problem}")
     asked = tool_question(
         call.tool,
         args,
@@ -253,6 +308,7 @@ async def _settle(call: _Call, args: dict[str, Any], weight: _Weight) -> dict[st
         origins=weight.origins,
         seen_in=weight.seen_in,
         frozen=weight.frozen,
+        guard=weight.guard,
     )
     decision = await _decision(call, asked)
     return _apply(call, args, decision)
@@ -271,7 +327,7 @@ def _apply(call: _Call, args: dict[str, Any], decision: Decision) -> dict[str, A
     match decision:
         case Edit(args=edited):
             try:
-                return call.tool.validate(edited)
+                return validated(call.tool, edited)
             except InvalidArguments as error:
                 return call.result("error", f"Not called: the edit does not fit: {error}")
         case Reject(reason=reason, by=by):
@@ -320,7 +376,26 @@ async def _run(call: _Call, args: dict[str, Any], *, in_doubt: bool = False, wor
 async def _executed(
     call: _Call, args: dict[str, Any], *, in_doubt: bool, world_key: str
 ) -> ToolResult | journal.InDoubt:
-    """What became of the body."""
+    """What became of the body, as it may be stored."""
+    guard = call.scope.guard if call.scope else None
+    if guard is None:
+        return await _body(call, args, in_doubt=in_doubt, world_key=world_key)
+    if unknown := guard.unknown(args):
+        return call.result("error", f"Not called: {', '.join(unknown)} stands for nothing that is known here.")
+    came = await _body(call, guard.restored(args), in_doubt=in_doubt, world_key=world_key)
+    try:
+        if isinstance(came, journal.InDoubt):
+            return journal.InDoubt(await guard.brought(call.tool.name, str(came)))
+        if came.data is None or isinstance(came.data, str):
+            content = guard.note(await guard.brought(call.tool.name, came.content))
+            return call.result(came.status, content, content if came.data is not None else None)
+        data = await guard.brought(call.tool.name, came.data)
+        return call.result(came.status, guard.note(_text(data)), data)
+    except GuardBlocked as blocked:  # what it brought is withheld; that it happened is not
+        return call.result(came.status if isinstance(came, ToolResult) else "error", f"Withheld. {blocked}")
+
+
+async def _body(call: _Call, args: dict[str, Any], *, in_doubt: bool, world_key: str) -> ToolResult | journal.InDoubt:
     try:
         async with asyncio.timeout(call.tool.timeout_s):
             value = await call.tool.execute(args, call.context(world_key))

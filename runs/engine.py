@@ -11,8 +11,10 @@ from weakref import WeakKeyDictionary
 
 from ..core.clock import Clock
 from ..core.ids import IdSource
+from ..guardrails.guards import Guards
 from ..guardrails.policy import Policy
 from .events import LIVE_ONLY, Event, event_of, row_of
+from .guarding import Placeholders
 from .registry import Registry
 from .store import RunRow, Store, events, given, runs
 from .store.saver import StoreSaver
@@ -27,6 +29,7 @@ class Services:
     model: object | None = None
     policy: Policy | None = None
     context: object | None = None
+    guards: Guards | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +46,9 @@ class Engine:
     model: object | None = None
     context: object | None = None
     """An object for tools and nodes, or a function (sync or async) that makes one."""
+    guards: Guards | None = None
+    placeholders: dict[str, Placeholders] = field(default_factory=dict[str, Placeholders])
+    """By thread id."""
     services: dict[str, Services] = field(default_factory=dict[str, Services])
     """By run id."""
     causes: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
@@ -55,6 +61,17 @@ class Engine:
     def durability(self) -> str:
         """`sync` where a crash can be survived; in memory, checkpoints only at rest."""
         return "exit" if self.store.path is None else "sync"
+
+    def guards_for(self, run_id: str, target: Target | None) -> Guards | None:
+        """The guards of a run: those it was given, else the Runner's, else its graph's."""
+        given = self.services.get(run_id, Services()).guards
+        if given is not None or self.guards is not None:
+            return self.guards if given is None else given
+        return target.guards if target else None
+
+    def placeholders_of(self, thread_id: str) -> Placeholders:
+        """What stands behind a thread's placeholders; of a thread that is new here nothing is known."""
+        return self.placeholders.setdefault(thread_id, Placeholders.later())
 
     async def deps(self, given: Services) -> Any:
         """The user's own context object, made anew where a function makes it."""

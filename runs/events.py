@@ -26,6 +26,7 @@ EventKind = Literal[
     "model_called",
     "model_retried",
     "model_fell_back",
+    "guard_tripped",
     "approval_requested",
     "approval_decided",
     "progress",
@@ -52,8 +53,8 @@ class Event:
     node_finished {duration_s, writes: [field]}; node_failed {error}; tool_called {tool, call_id, arguments};
     tool_result {tool, call_id, status, content, duration_s}; model_called {model, spec, input_tokens,
     output_tokens, duration_s}; model_retried {spec, requests, wait_s, error}; model_fell_back {spec, to, error};
-    approval_requested {approval_id, kind}; approval_decided {approval_id,
-    decision, by}; progress {text, done, total}; text_delta and reasoning_delta {text}.
+    guard_tripped {guard, point, action, kinds, tool}; approval_requested {approval_id, kind};
+    approval_decided {approval_id, decision, by}; progress {text, done, total}; text_delta and reasoning_delta {text}.
     """
 
     run_id: str

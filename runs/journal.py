@@ -208,7 +208,8 @@ async def _probe(entry: Entry) -> ToolResult | None:
     """What the world says about a checkable effect: its result if it happened, else None."""
     if entry.tool.effect != "checkable" or entry.tool.probe is None:
         return None
-    probe = partial(entry.tool.probe, **entry.args)
+    guard = entry.scope.guard
+    probe = partial(entry.tool.probe, **(guard.restored(entry.args) if guard else entry.args))
     found: JsonValue | None = (
         await probe()
         if (tape := tape_in_use()) is None
@@ -216,6 +217,7 @@ async def _probe(entry: Entry) -> ToolResult | None:
     )
     if found is None:
         return None
+    found = await guard.brought(entry.tool.name, found) if guard else found
     content = found if isinstance(found, str) else canonical_json(found)
     return entry.result("ok", content).model_copy(update={"data": found})
 

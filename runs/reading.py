@@ -65,6 +65,7 @@ class Reader:
             status=row.status,
             state=target.view(values) if target is not None and values is not None else None,
             labels=_labels(target, values),
+            redacted=dict(known.mapping) if (known := self._engine.placeholders.get(row.thread_id)) else {},
             approvals=tuple(waiting),
             usage=Usage(**row.usage),
             model=row.model,

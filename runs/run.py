@@ -80,6 +80,9 @@ class Run(Generic[StateT]):
     """Where the values of the fields came from; see `origins`."""
     approvals: tuple[Approval, ...] = ()
     """What waits for a person; empty unless the run waits."""
+    redacted: Mapping[str, str | int] = field(default_factory=dict[str, "str | int"], repr=False)
+    """What the thread's placeholders stand for, as far as this process knows: `restore(run.state.answer, run.redacted)`
+    puts it back."""
     usage: Usage = Usage()
     model: str | None = None
     """The model that answered last, as its server names it."""

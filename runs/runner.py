@@ -16,17 +16,19 @@ from ..core.errors import CorruptState, GraphChanged
 from ..core.ids import IdSource, new_id
 from ..core.settings import DEFAULT_DB, database_url
 from ..core.tape import through_now, whole_tape
+from ..guardrails.guards import Guards
 from ..guardrails.policy import Policy
 from .admission import OnBusy, checked_metadata, checked_on_busy, checked_tags, checked_timeout, wanted_metadata
 from .advance import Outcome
 from .answers import checked
 from .budget import Budget
-from .decisions import Approval, Decision, decision_to_json
+from .decisions import Approval, Decision, Edit, Respond, decision_to_json
 from .ending import to_the_end
 from .engine import Engine, Services
 from .events import LIVE_ONLY, Event
 from .fitting import settle
 from .fork import Effects, Wish, forked
+from .guarding import Placeholders, RunGuard, admitted, keep, kept
 from .parking import approval_of
 from .reading import Reader
 from .registry import Registry
@@ -63,6 +65,7 @@ class Runner:
         context: object | None = None,
         model: object | None = None,
         policy: Policy | None = None,
+        guards: Guards | None = None,
         serve: bool = True,
         slots: int = 1000,
         lease_s: float = 15.0,
@@ -81,6 +84,7 @@ class Runner:
                 at each start and resume. Never stored.
             model: A spec or a Model for agents without one of their own; wins over what a run was started with.
             policy: For all runs; else each graph's own.
+            guards: For all runs; else each graph's own.
             serve: Take up queued runs of these graphs by itself, also those that other processes left. Without
                 it, only runs that were started, resumed or answered here are moved.
             slots: Most runs at work at once; further ones queue.
@@ -101,6 +105,7 @@ class Runner:
             watch=Watch(),
             worker_id=ids("wk"),
             policy=policy,
+            guards=guards,
             model=model,
             context=context,
         )
@@ -179,6 +184,7 @@ class Runner:
         timeout_s: float | None = None,
         model: object | None = None,
         policy: Policy | None = None,
+        guards: Guards | None = None,
         context: object | None = None,
         target: str | None = None,
         folder: str | None = None,
@@ -198,6 +204,7 @@ class Runner:
                 it fails with `RunTimeout`.
             model: For this run: a spec, which is kept with it, or a Model, which is known in this process only.
             policy: For this run, in this process.
+            guards: For this run, in this process.
             context: For this run, in this process; as for the Runner.
             target: Where another process can load the graph from (`path.py:name`), and
             folder: the working directory that this counts from.
@@ -206,14 +213,19 @@ class Runner:
             InvalidInput: A field, a tag or another argument is unknown, missing or refused.
             ThreadBusy: The thread has an unfinished run, and `on_busy` is `reject`.
             StoreError: The run could not be stored.
+            GuardBlocked: A guard does not let the input pass.
         """
         on_busy = checked_on_busy(on_busy)
         await self._store.refuse_unsound()
         known = self._engine.registry.named(graph) if isinstance(graph, str) else self._engine.registry.add(graph)
+        thread = thread_id or self._engine.ids(ANONYMOUS)
+        values = known.admit(input)
+        if guards := guards if guards is not None else self._engine.guards or known.guards:
+            values = await admitted(guards, values, await self._placeholders(thread, new=thread_id is None))
         row = self._new_row(
             known,
-            input,
-            thread_id or self._engine.ids(ANONYMOUS),
+            values,
+            thread,
             model,
             budget=asdict(budget) if budget else None,
             tags=checked_tags(tags),
@@ -222,12 +234,22 @@ class Runner:
             target=target,
             folder=folder,
         )
-        self._engine.services[row.run_id] = Services(model, policy, context)
+        self._engine.services[row.run_id] = Services(model, policy, context, guards)
         stored = await self._admit(row, on_busy, alone=thread_id is None)
+        if guards:
+            await keep(self._store, row.run_id, self._engine.placeholders_of(thread))
         self._worker.adopt(row.run_id)
         if stored.status != "pending":
             self._worker.spawn(row.run_id, stored if stored.status == "running" else None)
         return self._reader.view(stored, known, None)
+
+    async def _placeholders(self, thread_id: str, *, new: bool) -> Placeholders:
+        """What stands behind the placeholders of a thread; numbers begin at 1 where no run had it before."""
+        if thread_id not in self._engine.placeholders and (
+            new or not await self._store.read(partial(runs.listing, thread_id=thread_id, limit=1))
+        ):
+            self._engine.placeholders[thread_id] = Placeholders()
+        return self._engine.placeholders_of(thread_id)
 
     async def _admit(self, row: RunRow, on_busy: OnBusy, *, alone: bool) -> RunRow:
         worker_id = self._engine.worker_id
@@ -510,7 +532,7 @@ class Runner:
         target = self._reader.target(run)
         if row.state == "pending":
             tool = target.tools.get(str(row.payload.get("tool"))) if target else None
-            decision = checked(row, decision, tool)
+            decision = await self._guarded(run, target, checked(row, decision, tool))
         body, now = decision_to_json(decision), self._engine.clock.now()
         await self._store.write(
             lambda conn: approvals.decide(conn, approval_id, body, by=decision.by, now=now, digest=digest),
@@ -519,6 +541,18 @@ class Runner:
         if tape := whole_tape():
             through_now(tape, "decision", {"approval_id": approval_id, "decision": body}, lambda: None)
         return await self._after_answer(row.run_id, target)
+
+    async def _guarded(self, run: RunRow, target: Target | None, decision: Decision) -> Decision:
+        """A decision as it may be stored: what a person writes passes the guards for input."""
+        guards = self._engine.guards_for(run.run_id, target)
+        if not guards or not isinstance(decision, Edit | Respond):
+            return decision
+        known = self._engine.placeholders_of(run.thread_id)
+        known.mapping.update(await kept(self._store, run.run_id))
+        said = decision.args if isinstance(decision, Edit) else decision.text
+        passed = await RunGuard(guards, known).decided(said)
+        await keep(self._store, run.run_id, known)
+        return Edit(passed, decision.by) if isinstance(decision, Edit) else Respond(passed, decision.by)
 
     async def _settled(self, row: ApprovalRow, run: RunRow) -> tuple[ApprovalRow, RunRow]:
         """An open question and its run once the run stands in its graph as that is now."""
@@ -540,7 +574,9 @@ class Runner:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _new_row(self, known: Target, input: Any, thread_id: str, model: object | None, **given: Any) -> RunRow:
+    def _new_row(
+        self, known: Target, values: dict[str, Any], thread_id: str, model: object | None, **given: Any
+    ) -> RunRow:
         now = self._engine.clock.now()
         return RunRow(
             run_id=self._engine.ids("run"),
@@ -549,7 +585,7 @@ class Runner:
             version=known.version,
             fingerprint=known.fingerprint,
             shape=known.shape_text,
-            input=known.encode(known.admit(input)),
+            input=known.encode(values),
             model_spec=_spec(model if model is not None else self._engine.model),
             created_at=now,
             updated_at=now,

@@ -17,6 +17,7 @@ from ..guardrails.policy import Policy
 from . import spending
 from .budget import Amounts, Budget, Measure, Purse
 from .events import LIVE_ONLY, Event, EventKind
+from .guarding import RunGuard
 from .spending import Wish
 from .store import Store
 
@@ -41,6 +42,8 @@ class RunScope:
     """Takes an event and the epoch: stored unless live only, then shown to watchers."""
     model_spec: object | None = None
     deps: Any = None
+    guard: RunGuard | None = None
+    """What stands between the run and its models, tools and people."""
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
     """The model that answered last, as its server names it."""
@@ -138,6 +141,7 @@ def _known(kind: str) -> EventKind:
             | "progress"
             | "tool_called"
             | "tool_result"
+            | "guard_tripped"
         ):
             return kind
         case _:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ..core.errors import InvalidInput, InvalidWrite, nearest
 from ..core.ids import canonical_json, digest
 from ..core.trust import LABELS
+from ..guardrails.guards import Guards
 from ..guardrails.policy import Policy
 from ..tools.base import Tool
 from ._types import reachable_types
@@ -82,6 +83,11 @@ class ManagedGraph(Protocol):
     @property
     def policy(self) -> Policy | None:
         """The graph's own policy, used where the Runner has none."""
+        ...
+
+    @property
+    def guards(self) -> Guards | None:
+        """The graph's own guards, used where the Runner has none."""
         ...
 
 
@@ -153,6 +159,11 @@ class Target:
     def policy(self) -> Policy | None:
         """The graph's own policy."""
         return self.managed.policy if self.managed else None
+
+    @property
+    def guards(self) -> Guards | None:
+        """The graph's own guards."""
+        return self.managed.guards if self.managed else None
 
     def admit(self, input: Any) -> dict[str, Any]:
         """The input as field values.

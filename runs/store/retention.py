@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import checkpoints, history
+from . import checkpoints, history, vault
 from .checkpoints import Key, Record, Search
 from .codec import stamp
 from .rows import RunRow
@@ -116,6 +116,7 @@ def _prune_thread(conn: sqlite3.Connection, chosen: Chosen, now: datetime) -> Re
     plan = _plan(conn, chosen)
     for row in plan.whole:
         conn.execute("DELETE FROM event WHERE run_id=?", (row.run_id,))
+        vault.drop(conn, row.run_id)
         # The shape tells what a run could go on with, and this one cannot; the fingerprint stays.
         update_run(conn, row, input=b"", shape="{}", tip=None, pruned_at=now)
     if plan.all_keys:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ...core.errors import RunPruned, ThreadBusy, UnknownRun
-from . import approvals, labels, tip
+from . import approvals, labels, tip, vault
 from .found import Found
 from .rows import ApprovalRow, RunRow, StoredStatus
 from .tables import (
@@ -438,6 +438,8 @@ def _end(
 ) -> str | None:
     if run["links"]:
         approvals.cancel_open(conn, str(run["run_id"]))
+    if status != "failed":  # which may be taken up again
+        vault.drop(conn, str(run["run_id"]))
     change_run(conn, run, status=status, owner=None, error=error, updated_at=now, finished_at=now, **changes)
     return _promote(conn, str(run["thread_id"]), now) if run["status"] != "pending" else None
 

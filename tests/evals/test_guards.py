@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def shout(text: str) -> Iterator[Finding]:
 
 
 def test_recall_and_false_alarms_are_told_apart_by_the_rows_own_words() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"user": "BAD", "type": "direct"},
         {"user": "sly", "type": "indirect"},
         {"text": "good"},
