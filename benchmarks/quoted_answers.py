@@ -27,7 +27,7 @@ from benchmarks.short_answers import Row, collection, holds, plain, rows, writte
 
 from collegium.agents import Answer, ShortAnswer, Writer
 from collegium.evals import wilson_interval
-from collegium.knowledge import Index, best_sentences, verify
+from collegium.knowledge import Index, MiniLM, best_sentences, verify
 from collegium.models import Capabilities, Model, close_shared, shared_model
 from collegium.testing import FunctionModel, ModelCall
 
@@ -47,7 +47,21 @@ class Outcome:
     quotes_hold: bool
 
 
-async def outcome(row: Row, index: Index, writer: Writer) -> Outcome:
+class Once:
+    """MiniLM, which embeds each text once: the writer's sentences are looked at again for their margin."""
+
+    def __init__(self) -> None:
+        self._inner = MiniLM()
+        self.name, self.dimension = self._inner.name, self._inner.dimension
+        self._known: dict[str, list[float]] = {}
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if fresh := [text for text in dict.fromkeys(texts) if text not in self._known]:
+            self._known |= zip(fresh, self._inner.embed(fresh), strict=True)
+        return [self._known[text] for text in texts]
+
+
+async def outcome(row: Row, index: Index, writer: Writer, embedder: Once) -> Outcome:
     passages = await index.search(row["question"], k=4)
     answer: Answer = await writer(row["question"], passages)
     gold = f" {' '.join(plain(row['answer']))} "
@@ -56,7 +70,7 @@ async def outcome(row: Row, index: Index, writer: Writer) -> Outcome:
         cited=any(holds(row, Path(one.source).stem, one.start, one.end) for one in answer.citations),
         words=len(answer.text.split()),
         confidence=str(answer.confidence),
-        by_margin=(await best_sentences(row["question"], passages)).confidence,
+        by_margin=(await best_sentences(row["question"], passages, embedder=embedder)).confidence,
         quotes_hold=all(verify(one, index) for one in answer.citations),
     )
 
@@ -92,10 +106,11 @@ async def measure(data: Path, spec: str | None, limit: int | None) -> list[Outco
     with tempfile.TemporaryDirectory() as scratch:
         index = Index("quoted", folder=Path(scratch, "index"))
         await index.ingest(written(rows(data / "corpus.jsonl"), Path(scratch, "texts")))
-        writer = Writer(llm)
+        embedder = Once()
+        writer = Writer(llm, embedder=embedder)
         print(f"{llm.spec} is {(await llm.capabilities()).level}", flush=True)
         for number, row in enumerate(questions, 1):
-            found.append(await outcome(row, index, writer))
+            found.append(await outcome(row, index, writer, embedder))
             print(f"\r{number}/{len(questions)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     await close_shared()
