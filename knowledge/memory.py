@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
 import secrets
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from ..core.context import current_run
 from ..core.errors import IndexBusy, InvalidInput
 from .index import Index
 from .passages import Passage
+from .ranking import Where
 
 MAX_CHARACTERS = 2000
 """Of one note: a fact, a preference, a decision. Longer texts are documents."""
@@ -86,15 +88,12 @@ class Memory:
             InvalidInput: `k` is below 1.
         """
         await self._update()
-        here = await asyncio.to_thread(self._files)
+        held, here = await asyncio.to_thread(lambda: (self._held(), self._files()))
         if not here:
             return []
-        held, asked = await asyncio.to_thread(lambda: self.index.count), k
-        while True:
-            found = [one for one in await self.index.search(query, asked) if one.source in here]
-            if len(found) >= k or asked >= held:
-                return found[:k]
-            asked = min(held, asked * 4)  # documents of the same index stand before the notes
+        where = Where(source=f"{glob.escape(str(self.folder))}{os.sep}n*.md")
+        found = await self.index.search(query, k + len(held - here), where=where)
+        return [one for one in found if one.source in here][:k]
 
     async def forget(self, note_id: str) -> bool:
         """Remove a note: its file, its passages and their vectors. Whether there was one.
@@ -112,9 +111,11 @@ class Memory:
     def _files(self) -> set[str]:
         return {str(path) for path in self.folder.glob("n*.md")}
 
+    def _held(self) -> set[str]:
+        return {source for source in self.index.sources() if Path(source).parent == self.folder}
+
     def _is_stale(self) -> bool:
-        held = {source for source in self.index.sources() if Path(source).parent == self.folder}
-        return held != self._files()
+        return self._held() != self._files()
 
     async def _update(self) -> None:
         """Bring the index up to date with the files."""

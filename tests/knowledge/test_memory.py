@@ -17,7 +17,7 @@ HARBOUR = "The harbour of Brill was built in 1412."
 
 
 def index(folder: Path) -> Index:
-    return Index("ada", folder=folder / "index", embedder=HashEmbedder())
+    return Index("ada", folder=folder / "a [*] folder", embedder=HashEmbedder())
 
 
 @pytest.fixture
