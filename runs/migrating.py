@@ -203,7 +203,7 @@ class _Move:
         if stored is None:
             return {}
         plain = PlainSerializer()
-        every = sorted({origin for name, origins in stored.items() if name for origin in origins})
+        every: list[Origin] = sorted({origin for name, origins in stored.items() if name for origin in origins})
         made: dict[str, Sequence[Origin]] = {PATH: stored[PATH]} if PATH in stored else {}
         for name, value in fields.items():
             now = plain.loads_typed(self.target.serializer.dumps_typed(value))

@@ -12,6 +12,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from collegium.core.errors import ToolError
@@ -250,9 +251,9 @@ def _nested(world: World, tools: dict[str, Any]) -> Outcome:
     for _ in range(4):
         inner = zipped({f"{number}.zip": inner for number in range(16)})
     (world.folder / "archive").write_bytes(inner)
-    outcome.note = str(
-        said := _attempt(outcome, lambda: tools["unpack_archive"]("archive", "nest", IdempotencyKey("k")))
-    )
+    unpack: Callable[..., object] = tools["unpack_archive"]
+    said = _attempt(outcome, lambda: unpack("archive", "nest", IdempotencyKey("k")))
+    outcome.note = str(said)
     files = [path for path in (world.folder / "nest").rglob("*") if path.is_file()]
     if len(files) != 16 or sum(path.stat().st_size for path in files) > 1 << 20:
         outcome.wrong.append(f"{len(files)} files: {said}")
@@ -273,14 +274,16 @@ def _places(world: World, tools: dict[str, Any]) -> Outcome:
     (home / "file").write_text("mine", "utf-8")
     os.mkfifo(home / "fifo")
     world.begin()
+    listing: Callable[..., object] = tools["list_archive"]
+    unpack: Callable[..., object] = tools["unpack_archive"]
     for into in ("..", "../outside", str(world.outside), "way", "way/new", "full", "file", "file/new", "fifo", "", "."):
-        said = _attempt(outcome, lambda into=into: tools["unpack_archive"]("archive", into, IdempotencyKey("k")))
+        said = _attempt(outcome, partial(unpack, "archive", into, IdempotencyKey("k")))
         if not isinstance(said, ToolError):
             outcome.wrong.append(f"into {into!r}: {said}")
     for path in ("link.zip", "hard.zip", "way/archive.zip", "../outside/archive.zip", "fifo", "full", "absent"):
         for call in (
-            lambda path=path: tools["list_archive"](path),
-            lambda path=path: tools["unpack_archive"](path, "new", IdempotencyKey("k")),
+            partial(listing, path),
+            partial(unpack, path, "new", IdempotencyKey("k")),
         ):
             if not isinstance(said := _attempt(outcome, call), ToolError):
                 outcome.wrong.append(f"{path!r}: {said}")

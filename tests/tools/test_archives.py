@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -100,7 +101,12 @@ def test_packed_archives_that_stand_one_behind_the_other_are_one(tmp_path: Path,
     import gzip
     import lzma
 
-    pack = {"w:gz": gzip.compress, "w:bz2": bz2.compress, "w:xz": lzma.compress}[kind]
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        "w:gz": gzip.compress,
+        "w:bz2": bz2.compress,
+        "w:xz": lzma.compress,
+    }
+    pack = packs[kind]
     (tmp_path / "archive").write_bytes(b"".join(pack(half) for half in halves) + bytes(512))
 
     tools(tmp_path)["unpack_archive"]("archive", "place", KEY)

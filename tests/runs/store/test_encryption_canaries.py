@@ -102,7 +102,12 @@ async def readable(folder: Path, key: str | None) -> set[str]:
     """Every canary that was readable at some moment of the run, or is after it."""
     store = Store(str(folder / "store.db"), key=key)
     await store.open()
-    answers = [Approve(by=C["who"]), Edit({"text": C["edited"]}), Reject(C["reason"]), Respond(C["answer"])]
+    answers: list[Approve | Edit | Reject | Respond] = [
+        Approve(by=C["who"]),
+        Edit({"text": C["edited"]}),
+        Reject(C["reason"]),
+        Respond(C["answer"]),
+    ]
     async with Runner(store, graphs=[work()]) as runner:
         run = await runner.start("work", {"goal": C["goal"]}, tags=[C["tag"]], metadata={"a": C["meta"]})
         run = await run.wait(timeout_s=60)
