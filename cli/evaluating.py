@@ -95,3 +95,21 @@ def eval_guard(
     from .evaluating_guard import guard as measure
 
     return measure(name, data, field, as_json=as_json)
+
+
+@eval_app.command("security")
+def eval_security(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="Holds agent-attacks, agentdojo …; default COLLEGIUM_DATA."),
+    ] = None,
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shape", metavar="NAME", help="Only these shapes of graph. Repeatable.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", min=1, metavar="N", help="Only each N-th row.")] = 1,
+    as_json: Json = False,
+) -> int:
+    """Try injected orders on a model that obeys them, in every shape of graph, with and without protection."""
+    from .evaluating_security import security as measure
+
+    return measure(data, shapes or [], every, as_json=as_json)

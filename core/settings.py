@@ -41,6 +41,12 @@ def policy_file() -> Path | None:
     return Path(given) if given else None
 
 
+def data_folder() -> Path | None:
+    """Where collections to measure with lie: `COLLEGIUM_DATA`; None for nowhere."""
+    given = os.environ.get("COLLEGIUM_DATA")
+    return Path(given) if given else None
+
+
 def project_home(start: Path | None = None) -> Path:
     """The nearest `.collegium` folder at or above `start`, else the one to be made in `start`."""
     here = (start or Path.cwd()).resolve()

@@ -25,6 +25,8 @@ Code = Literal[
     "edge_and_goto",
     "untyped_node",
     "effect_without_approval",
+    "lethal_trifecta",
+    "tool_not_granted",
     "unbounded_judge",
     "unserialisable_type",
     "stranded_run",

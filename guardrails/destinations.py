@@ -15,7 +15,8 @@ Reach = Literal["none", "known", "unknown"]
 
 _URL = re.compile(r"(?:https?|wss?|ftps?|file|data|javascript):|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 _MAIL = re.compile(r"[^\s@<>,;:\"'()\[\]\\]+@[^\s@<>,;:\"'()\[\]\\]+")
-_WHOLE = re.compile(rf"(?:mailto:)?{_MAIL.pattern}|[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_WHOLE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_WHOLE = re.compile(rf"(?:mailto:)?{_MAIL.pattern}|{_WHOLE_URL.pattern}", re.IGNORECASE)
 _APART = re.compile(r"[,;\r\n]+")
 
 
@@ -23,7 +24,7 @@ def destinations_in(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, ...]
     """The destinations of a call: hosts, mail addresses, or whatever else the tool's own parameters name.
 
     A tool says with `@tool(destinations=["to"])` which of its arguments name one. Of a tool that does not say,
-    those arguments count that are a URL or a mail address, at any depth.
+    those arguments count that are a URL, or, where it acts, a mail address, at any depth.
 
     Args:
         tool: What is to be called.
@@ -34,7 +35,9 @@ def destinations_in(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, ...]
         texts = [text for name in declared for text in _texts(arguments.get(name))]
         found = [place for text in texts for place in _places(text)]
     else:
-        found = [place for text in _texts(dict(arguments)) if _WHOLE.fullmatch(text.strip()) for place in _places(text)]
+        # To look somebody up by a mail address sends nothing there.
+        whole = _WHOLE_URL if tool.effect == "read" else _WHOLE
+        found = [place for text in _texts(dict(arguments)) if whole.fullmatch(text.strip()) for place in _places(text)]
     return tuple(dict.fromkeys(found))
 
 

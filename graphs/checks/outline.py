@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from ...core.trust import Origin, trust_of
 from ...guardrails.policy import Policy
 from ..binding import Binding
 from ..findings import Finding
@@ -38,6 +40,8 @@ class FieldOutline:
     """Whether several nodes may write it in one step."""
     default: Any = UNSET
     kept: bool = False
+    came: bool = False
+    """Whether all its values come from outside, as declared."""
 
 
 @dataclass(slots=True)
@@ -136,9 +140,13 @@ def outline(graph: AnyGraph, fed: set[str] | None = None) -> Outline:
     return _plain(builder, fed)
 
 
+def _outside(origins: Iterable[Origin]) -> bool:
+    return trust_of(origins) == "untrusted"
+
+
 def _managed(graph: Graph[Any], fed: set[str] | None) -> Outline:
     fields = {
-        name: FieldOutline(name, one.type, one.reducer is not None, one.default(), one.kept)
+        name: FieldOutline(name, one.type, one.reducer is not None, one.default(), one.kept, _outside(one.came))
         for name, one in graph.fields.items()
     }
     required = {name for name, one in graph.fields.items() if one.required or one.kept}

@@ -9,6 +9,7 @@ from ..findings import Finding
 from .data import data
 from .outline import AnyGraph, NodeOutline, Outline, outline
 from .parallel import parallel_writes
+from .policies import policies
 from .safety import safety
 from .structure import structure
 
@@ -25,7 +26,8 @@ def check(graph: AnyGraph) -> list[Finding]:
     Returns:
         Findings, each with a stable code; inner graphs' nodes are named `outer/inner`. No node is run.
     """
-    found = list(dict.fromkeys(_check(outline(graph))))
+    whole = outline(graph)
+    found = list(dict.fromkeys([*_check(whole), *policies(whole)]))
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 

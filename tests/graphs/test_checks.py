@@ -14,10 +14,11 @@ from langgraph.graph import StateGraph
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
+from collegium.agents import ToolExecutor
 from collegium.core.errors import CheckFailed
 from collegium.graphs import END, START, Command, Finding, Graph, Send, State, append, check, collecting
 from collegium.graphs.findings import Code
-from collegium.guardrails import Policy
+from collegium.guardrails import Policy, Rule
 from collegium.tools import tool
 
 
@@ -501,6 +502,96 @@ def risk_allowed_by_the_node() -> Any:
         "effect_without_approval",
         "pay",
     )
+
+
+@tool(effect="read", risk="low")
+def read_mail() -> str:
+    """Read the mail."""
+    return ""
+
+
+@tool(effect="unsafe", risk="medium", destinations=["to"])
+def send(to: str) -> str:
+    """Send a mail."""
+    return to
+
+
+def reader_and_sender(policy: Policy) -> Graph[Doc]:
+    graph = Graph(Doc, policy=policy)
+    executor = ToolExecutor(tools=[read_mail, send], gives="text")
+    graph.add_node("agent", executor, reads={"goal": "question"}, writes="draft")
+    graph.add_edge(START, "agent")
+    graph.add_edge("agent", END)
+    return graph
+
+
+@seeded
+def all_three_in_one_agent() -> Any:
+    graph = Graph(Doc, policy=Policy({"send": "allow"}))
+    graph.add_node(
+        "agent", ToolExecutor(tools=[read_mail, send], gives="text"), reads={"goal": "question"}, writes="draft"
+    )
+    graph.add_edge(START, "agent")
+    graph.add_edge("agent", END)
+    return graph, "lethal_trifecta", "agent"
+
+
+@seeded
+def all_three_along_a_path() -> Any:
+    graph = Graph(Doc, policy=Policy([Rule("allow", tool="se*", trust="untrusted")]))
+    graph.add_node("read", ToolExecutor(tools=[read_mail], gives="text"), reads={"goal": "question"}, writes="draft")
+    inner = Graph(Doc)
+    inner.add_node("hand", ToolExecutor(tools=[send], gives="text"), reads={"goal": "draft"}, writes="tone")
+    inner.add_edge(START, "hand")
+    inner.add_edge("hand", END)
+    graph.add_node("team", inner, writes="tone")
+    graph.add_edge(START, "read")
+    graph.add_edge("read", "team")
+    graph.add_edge("team", END)
+    return graph, "lethal_trifecta", "team"
+
+
+@seeded
+def tool_that_its_agent_was_not_granted() -> Any:
+    graph = Graph(Doc, policy=Policy(grants={"agent": ["read_*"]}))
+    graph.add_node(
+        "agent", ToolExecutor(tools=[read_mail, send], gives="text"), reads={"goal": "question"}, writes="draft"
+    )
+    graph.add_edge(START, "agent")
+    graph.add_edge("agent", END)
+    return graph, "tool_not_granted", "agent"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(),
+        Policy({"send": "ask"}),
+        Policy({"read_mail": "allow"}),
+        Policy([Rule("allow", tool="send", destination="known")], destinations=["*.example.org"]),
+        Policy({"send": "allow"}, grants={"agent": ["read_mail"]}),
+    ],
+)
+def test_where_a_person_sees_what_leaves_there_are_no_three(policy: Policy) -> None:
+    graph = Graph(Doc, policy=policy)
+    graph.add_node(
+        "agent", ToolExecutor(tools=[read_mail, send], gives="text"), reads={"goal": "question"}, writes="draft"
+    )
+    graph.add_edge(START, "agent")
+    graph.add_edge("agent", END)
+
+    assert "lethal_trifecta" not in {code for code, _ in codes(graph)}
+
+
+def test_acting_before_anything_is_read_is_no_trifecta() -> None:
+    graph = Graph(Doc, policy=Policy({"send": "allow"}))
+    graph.add_node("send", ToolExecutor(tools=[send], gives="text"), reads={"goal": "question"}, writes="draft")
+    graph.add_node("read", ToolExecutor(tools=[read_mail], gives="text"), reads={"goal": "draft"}, writes="tone")
+    graph.add_edge(START, "send")
+    graph.add_edge("send", "read")
+    graph.add_edge("read", END)
+
+    assert "lethal_trifecta" not in {code for code, _ in codes(graph)}
 
 
 @seeded

@@ -55,6 +55,7 @@ def test_of_a_tool_that_declares_none_urls_and_addresses_count_at_any_depth() ->
     arguments = {"a": {"b": ["https://evil.example/x"]}, "text": "write to eve@evil.example", "who": "eve@evil.example"}
 
     assert destinations_in(named("send"), arguments) == ("evil.example", "eve@evil.example")
+    assert destinations_in(named("find_user", "read"), arguments) == ("evil.example",)
 
 
 @pytest.mark.parametrize(
