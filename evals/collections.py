@@ -75,7 +75,8 @@ def read_spans(corpus: Path, questions: Path) -> Collection:
 
     Args:
         corpus: Rows of `id` and `text`.
-        questions: Rows of `id`, `question`, `doc_id` and `spans`, a list of [start, end) in that document's text.
+        questions: Rows of `id`, `question`, `doc_id` and `spans`, a list of [start, end) in that document's text; or
+            `answer` and `start`, where it begins, in place of `spans`.
 
     Raises:
         InvalidInput: A file cannot be read or lacks a field, or no question has a span.
@@ -85,9 +86,9 @@ def read_spans(corpus: Path, questions: Path) -> Collection:
             str(row["id"]),
             _text(questions, row),
             frozenset({str(row["doc_id"])}),
-            tuple(Span(str(row["doc_id"]), int(start), int(end)) for start, end in row["spans"]),
+            _spans(questions, row),
         )
-        for row in read_rows(questions, ("id", "doc_id", "spans"))
+        for row in read_rows(questions, ("id", "doc_id"))
     ]
     documents = [Document(document.doc_id, document.text) for document in _documents(corpus)]
     return _collection(documents, [question for question in asked if question.spans], questions)
@@ -119,6 +120,15 @@ def _collection(documents: list[Document], asked: Sequence[Question], file: Path
     if missing := {doc_id for question in questions for doc_id in question.relevant} - known:
         raise InvalidInput(str(file), f"{len(missing)} judged documents are not in the corpus, as {min(missing)!r}.")
     return Collection(documents, questions)
+
+
+def _spans(file: Path, row: Mapping[str, Any]) -> tuple[Span, ...]:
+    try:
+        places = row["spans"] if "spans" in row else [(row["start"], row["start"] + len(row["answer"]))]
+        return tuple(Span(str(row["doc_id"]), int(start), int(end)) for start, end in places)
+    except (KeyError, TypeError, ValueError) as error:
+        told = "`spans`, a list of [start, end], or `answer` and `start`"
+        raise InvalidInput(str(file), f"question {row['id']!r} needs {told}.") from error
 
 
 def _text(file: Path, row: Mapping[str, Any]) -> str:

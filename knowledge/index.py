@@ -21,9 +21,10 @@ from .catalog import FILE, reading
 from .embedding import Embedder, has_weights, minilm
 from .ingestion import IngestReport, Place, ingest
 from .passages import PASSAGES, Passage
+from .queries import read_queries
 from .ranking import Found, Ranking, Where
 from .rows import Precision
-from .snapshot import Query, Snapshot
+from .snapshot import Snapshot
 from .vectors import check_dimension
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -89,6 +90,14 @@ class Index:
     def embedder(self) -> Embedder | None:
         """What makes its vectors; None for keywords only."""
         return None if self.keyword_only else self._embedder or minilm()
+
+    @property
+    def made_with(self) -> str | None:
+        """The name of the embedder that made its vectors, empty for keywords only; None before the first ingestion."""
+        if not self.exists:
+            return None
+        with reading(self.folder, self.name) as catalog:
+            return catalog.meta("embedder")
 
     @property
     def count(self) -> int:
@@ -205,9 +214,7 @@ class Index:
 
     def _search(self, texts: Sequence[str], k: int, where: Where | None, ranking: Ranking) -> list[Found]:
         current = self._current()
-        embedder = self.embedder if ranking.parts[1] else None
-        vectors = embedder.embed(texts) if embedder else [None] * len(texts)
-        queries = [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)]
+        queries = read_queries(texts, self.embedder if ranking.parts[1] else None)
         return current.search(queries, k, ranking, where.allows if where else None)
 
     def _current(self) -> Snapshot:

@@ -66,7 +66,23 @@ class Keywords:
         """The inverse document frequency of each stem that is indexed, as BM25 has it."""
         known = {word: self._span(word) for word in words if self._index and word in self._index.vocab_dict}
         held = {word: end - begin for word, (begin, end) in known.items()}
-        return {word: log(1 + (self._count - count + 0.5) / (count + 0.5)) for word, count in held.items()}
+        return {word: self._idf(count) for word, count in held.items()}
+
+    def shares(self, words: Iterable[str]) -> Any:
+        """How much of the stems each row has, from 0 to 1, by their rarity: an array of float32.
+
+        A stem that is not indexed counts as one that a single row has.
+        """
+        found = import_module("numpy").zeros(self._count, dtype="float32")
+        total = 0.0
+        rarity = self.rarity(wanted := set(words))
+        for word in wanted:
+            worth = rarity.get(word, self._idf(1))
+            total += worth
+            if word in rarity:
+                begin, end = self._span(word)
+                found[self._index.scores["indices"][begin:end]] += worth
+        return found / total if total else found
 
     def save(self, folder: Path) -> None:
         """Write the index into a new folder."""
@@ -80,6 +96,9 @@ class Keywords:
         saved = any(folder.iterdir())
         index = import_module("bm25s").BM25.load(str(folder), show_progress=False) if saved else None
         return cls(cast("Any", index), count)
+
+    def _idf(self, count: int) -> float:
+        return log(1 + (self._count - count + 0.5) / (count + 0.5))
 
     def _span(self, word: str) -> tuple[int, int]:
         row = self._index.vocab_dict[word]

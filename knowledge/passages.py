@@ -28,7 +28,9 @@ class Passage(BaseModel):
     page: int | None = Field(default=None, ge=1)
     """The page that it begins on, from 1; None where its source has no pages."""
     score: float = 0.0
-    """Fused relevance for the query it was found by, in [0, 1]."""
+    """Its place in the order of the query it was found by, in [0, 1]: the best of any search is near 1."""
+    relevance: float | None = Field(default=None, ge=0, le=1)
+    """How probable it is that it is about what was asked, by calibration; None where nothing was calibrated."""
 
     @property
     def title(self) -> str:

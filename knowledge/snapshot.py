@@ -22,6 +22,7 @@ from .keywords import Keywords
 from .passages import Passage
 from .questions import Question
 from .ranking import Found, Ranking
+from .relevance import relevance
 from .rows import Precision, read_rows, write_rows
 from .words import plain, terms
 
@@ -39,6 +40,8 @@ class Query:
 
     text: str
     vector: Sequence[float] | None
+    calibrated: bool = False
+    """Whether `relevance` was calibrated for such a text and such vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,14 @@ class _Look:
     """None when vectors have no say."""
     named: list[list[int]]
     """The rows of each document that the query names."""
+    shares: Any
+    """How much of the query's words each row has; None when relevance is not calibrated for it."""
+
+    def relevance(self, row: int) -> float | None:
+        """How probable it is that a passage is about what was asked."""
+        if self.shares is None:
+            return None
+        return relevance(float(self.shares[row]), None if self.cosines is None else float(self.cosines[row]))
 
 
 class Snapshot:
@@ -106,7 +117,9 @@ class Snapshot:
         if by_words and cosines is not None and ranking.feedback and words.max() > 0:
             scores = fused(self._second_look(query.text, scores, wanted, ranking), cosines, ranking)
         named = self._named(query.text)
-        return _Look(self._with_titles(scores, named), wanted, words if by_words else None, cosines, named)
+        stems = terms(query.text) if query.calibrated else []
+        shares = self._keywords.shares(stems) if stems else None
+        return _Look(self._with_titles(scores, named), wanted, words if by_words else None, cosines, named, shares)
 
     def _second_look(self, query: str, scores: Any, wanted: Any, ranking: Ranking) -> Any:
         """BM25 of the query with the words that mark its best passages."""
@@ -127,8 +140,9 @@ class Snapshot:
     def _found(self, row: int, score: float, looks: Sequence[_Look]) -> Found:
         """What the query that likes it best says of a passage."""
         look = max(looks, key=lambda look: float(look.scores[row]))
+        known = [value for look in looks if (value := look.relevance(row)) is not None]
         return Found(
-            passage=self.passages[row].model_copy(update={"score": score}),
+            passage=self.passages[row].model_copy(update={"score": score, "relevance": max(known, default=None)}),
             keyword=None if look.words is None or not look.words[row] else part(look.words, row),
             vector=None if look.cosines is None else part(look.cosines, row),
             named=any(row in rows for rows in look.named),

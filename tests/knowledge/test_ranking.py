@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from hypothesis import strategies as st
 
 from collegium.core.errors import InvalidInput
 from collegium.knowledge import HashEmbedder, Index, Ranking, Where
+from collegium.knowledge.chunking import MAX_PASSAGE
 from collegium.knowledge.feedback import OWN_WEIGHT, expanded
 from collegium.knowledge.fusing import best_rows, fused
+from collegium.knowledge.keywords import Keywords
+from collegium.knowledge.queries import pieces, read_queries
+from collegium.knowledge.relevance import RELEVANT, relevance
 
 TEXTS = {
     "manual/lamps.md": "# Lamps\n\nA red lamp marks the port side of the quay.\n",
@@ -136,3 +141,63 @@ def test_fused_scores_stay_between_0_and_1(words: list[float], ranking: Ranking)
 
     assert found.min() >= 0
     assert found.max() <= 1 + 1e-6
+
+
+async def test_relevance_tells_what_the_scores_of_a_search_cannot(tmp_path: Path) -> None:
+    for name, text in TEXTS.items():
+        file = tmp_path / "docs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    words = Index("words", folder=tmp_path / "words", keyword_only=True)
+    hashed = Index("hashed", folder=tmp_path / "hashed", embedder=HashEmbedder())
+    for one in (words, hashed):
+        await one.ingest(tmp_path / "docs")
+
+    (asked, *_) = await words.search("What does a berth cost a night?")
+    (foreign, *_) = await words.search("Which night does the theatre company perform Hamlet?")
+    (unknown, *_) = await hashed.search("What does a berth cost a night?")
+    (long, *_) = await words.search("A berth costs forty crowns. " * 40)
+
+    assert asked.score == foreign.score == pytest.approx(1.0)
+    assert asked.relevance is not None and asked.relevance > 0.9
+    assert foreign.relevance is not None and foreign.relevance < RELEVANT
+    assert unknown.relevance is None, "nothing was calibrated for these vectors"
+    assert long.relevance is None, "nor for a text as long as this"
+
+
+def test_relevance_rises_with_shared_words_and_with_likeness() -> None:
+    assert relevance(0.9, None) > relevance(0.5, None) > relevance(0.1, None)
+    assert relevance(0.5, 0.6) > relevance(0.5, 0.2) > relevance(0.1, 0.2)
+
+
+def test_the_share_of_words_counts_rare_ones_more() -> None:
+    keywords = Keywords.build(["the red lamp", "the red quay", "the red pier"])
+
+    shares = keywords.shares(["red", "lamp", "unknown"]).tolist()
+
+    assert shares[0] > 0.5 > shares[1] == shares[2] > 0
+    assert keywords.shares([]).tolist() == [0, 0, 0]
+
+
+def test_a_long_text_is_embedded_in_pieces_of_whole_sentences() -> None:
+    text = "The harbour opens at six. " * 80
+
+    assert pieces("Short.") == ["Short."]
+    assert all(len(piece) <= 850 for piece in pieces(text))
+    assert " ".join(pieces(text)) == text.strip()
+
+
+def test_what_a_long_request_wants_at_its_end_bears_on_its_vector() -> None:
+    class Window(HashEmbedder):
+        """Reads so many characters and no more."""
+
+        def embed(self, texts: Sequence[str]) -> list[list[float]]:
+            return super().embed([text[:MAX_PASSAGE] for text in texts])
+
+    (query,) = read_queries(["Ships wait outside. " * 60 + "What does a berth cost?"], Window())
+    (end,) = Window().embed(["What does a berth cost?"])
+    (short,) = read_queries(["What does a berth cost?"], Window())
+
+    assert query.vector is not None and sum(a * b for a, b in zip(query.vector, end, strict=True)) > 0.01
+    assert sum(value * value for value in query.vector) == pytest.approx(1.0)
+    assert list(short.vector or ()) == end
