@@ -3,9 +3,10 @@
     collegium run research "Which licence does rich have?"
     collegium run research "When does the library open?" --set documents='["handbook/"]'
 
-Plan, a person's review, a search for each step, an answer that quotes its sources, a judge who may send it
-back twice, and a report that is written after a person approved it. Without `documents`, the descriptions of
-the packages that Collegium stands on are read: real documents, present wherever it is installed.
+Plan, a person's review, a search for each step, an answer that quotes its sources, a judge who may have it
+searched and written again twice, and a report that is written after a person approved it. Without
+`documents`, the descriptions of the packages that Collegium stands on are read: real documents, present
+wherever it is installed.
 """
 
 import re
@@ -76,8 +77,9 @@ async def read(documents: list[str]) -> None:
     await library(documents).ingest([Path(d) for d in documents] or package_descriptions())
 
 
-async def search(step: Step, documents: list[str]) -> list[Passage]:
-    return await Retriever(library(documents), k=6)(step)
+async def search(step: Step, documents: list[str], passages: list[Passage], verdict: Verdict | None) -> list[Passage]:
+    """The best passages for a step; behind a failed verdict, those that were not found yet."""
+    return await Retriever(library(documents), k=6)(step, passages=passages, verdict=verdict)
 
 
 async def save(question: str, answer: Answer) -> ToolResult:
@@ -100,5 +102,5 @@ graph.add_node("judge", Judge(rubric=Rubric("grounded", "answers the question"))
 graph.add_node("save", save, writes="report")
 for before, after in pairwise([START, "read", "plan", "review", "retrieve", "write", "judge"]):
     graph.add_edge(before, after)
-graph.add_loop("judge", back_to="write", until=passed, at_most=2, then="save")
+graph.add_loop("judge", back_to="retrieve", until=passed, at_most=2, then="save")
 graph.add_edge("save", END)
