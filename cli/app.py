@@ -35,6 +35,10 @@ app.add_typer(mcp_app, name="mcp")
 Target = Annotated[str, typer.Argument(help="path.py[:name], module:name, or a shipped example.", metavar="TARGET")]
 RunId = Annotated[str, typer.Argument(help="A run; `collegium runs` lists them.", metavar="RUN")]
 ApprovalId = Annotated[str, typer.Argument(help="An approval; `collegium inbox` lists them.", metavar="ID")]
+Embedder = Annotated[
+    str | None,
+    typer.Option("--embedder", metavar="SPEC", help="A model on a server that makes the vectors, in place of MiniLM."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Database = Annotated[
     str | None,
@@ -395,12 +399,14 @@ def reject(
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH...")],
     into: Annotated[str, typer.Option("--into", metavar="NAME", help="The index.")],
+    keyword_only: Annotated[bool, typer.Option("--keyword-only", help="Do without vectors.")] = False,
+    embedder: Embedder = None,
     as_json: Json = False,
 ) -> int:
     """Read documents into an index."""
-    from .searching import ingest
+    from .searching import Vectors, ingest
 
-    return ingest(paths, into, as_json=as_json)
+    return ingest(paths, into, Vectors(keyword_only, embedder), as_json=as_json)
 
 
 @app.command()
@@ -408,12 +414,19 @@ def search(
     name: Annotated[str, typer.Argument(help="The index.", metavar="NAME")],
     query: Annotated[str, typer.Argument(help="What to look for.", metavar="QUERY")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many passages.")] = 5,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="PATTERN", help="Only from such files, as '*/manual/*.md'.")
+    ] = None,
+    heading: Annotated[
+        str | None, typer.Option("--heading", metavar="WORDS", help="Only below headings with these words.")
+    ] = None,
+    embedder: Embedder = None,
     as_json: Json = False,
 ) -> int:
-    """Show the passages that fit a query best."""
-    from .searching import search
+    """Show the passages that fit a query best, and the part that keywords and vectors played."""
+    from .searching import Vectors, Wanted, search
 
-    return search(name, query, limit, as_json=as_json)
+    return search(name, query, Wanted(limit, source, heading), Vectors(False, embedder), as_json=as_json)
 
 
 @models_app.command("list")

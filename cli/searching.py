@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InvalidInput
 from .failures import DONE
 from .live import progress_note
-from .shapes import passage_json
+from .shapes import found_json, passage_json
 from .terminal import make_console
-from .text import clean, one_line, plural, print_json
+from .text import clean, one_line, ordinal, plural, print_json
 from .views import where
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..knowledge import IngestReport, Passage
+    from ..knowledge import Found, Index, IngestReport
 
 
-def ingest(paths: Sequence[Path], into: str, *, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Where an index gets its vectors; of one that exists, both may be left out."""
+
+    keyword_only: bool
+    embedder: str | None
+    """The spec of a model on a server."""
+
+
+def ingest(paths: Sequence[Path], into: str, vectors: Vectors, *, as_json: bool) -> int:
     """Read files and folders into an index, with a bar that shows how far it is."""
     for path in paths:
         if not path.exists():
             raise InvalidInput("PATH", f"there is no {path}.")
     console = make_console(error=as_json)
-    report = asyncio.run(_ingest(paths, into, console))
+    report = asyncio.run(_ingest(paths, into, vectors, console))
     if as_json:
         print_json(_report_json(report))
         return DONE
@@ -40,30 +50,52 @@ def ingest(paths: Sequence[Path], into: str, *, as_json: bool) -> int:
     return DONE
 
 
-def search(name: str, query: str, limit: int, *, as_json: bool) -> int:
-    """Print the passages that fit a query best."""
-    passages = asyncio.run(_search(name, query, limit))
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many passages, and of which documents."""
+
+    limit: int
+    source: str | None
+    heading: str | None
+
+
+def search(name: str, query: str, wanted: Wanted, vectors: Vectors, *, as_json: bool) -> int:
+    """Print the passages that fit a query best, each with the part that either ranking played."""
+    from ..knowledge.relevance import RELEVANT
+
+    found = asyncio.run(_search(name, query, wanted, vectors))
     if as_json:
-        print_json([passage_json(passage) for passage in passages])
+        print_json([found_json(one) for one in found])
         return DONE
     console = make_console()
-    for passage in passages:
-        shown = passage_json(passage)
-        console.print(f"{passage.score:.2f}  {where(shown)}", style="bold", markup=False)
-        for line in clean(passage.text).split("\n"):
+    for one in found:
+        place = where(passage_json(one.passage))
+        console.print(f"{one.passage.score:.2f}  {place}", style="bold", markup=False, highlight=False)
+        console.print(f"      {why(one)}", style="dim", markup=False, highlight=False)
+        for line in clean(one.passage.text).split("\n"):
             console.print(f"  {line}", markup=False)
         console.print()
-    console.print(f"{plural(len(passages), 'passage')}.", style="dim")
+    console.print(f"{plural(len(found), 'passage')}.", style="dim")
+    known = [one.passage.relevance for one in found if one.passage.relevance is not None]
+    if known and max(known) < RELEVANT:
+        console.print("None of them seems to be about this.", style="yellow")
     return DONE
 
 
-async def _ingest(paths: Sequence[Path], into: str, console: Console) -> IngestReport:
+def why(found: Found) -> str:
+    """The part that each ranking played: `keywords 1st (8.31), vectors 3rd (0.52), title named, relevance 0.98`."""
+    parts = {"keywords": found.keyword, "vectors": found.vector}
+    told = [f"{name} {ordinal(part.rank)} ({part.score:.2f})" for name, part in parts.items() if part]
+    told += ["title named"] if found.named else []
+    told += [] if found.passage.relevance is None else [f"relevance {found.passage.relevance:.2f}"]
+    return ", ".join(told)
+
+
+async def _ingest(paths: Sequence[Path], into: str, vectors: Vectors, console: Console) -> IngestReport:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from ..knowledge import Index
-
-    index = Index(into)
+    index = _index(into, vectors)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -77,14 +109,27 @@ async def _ingest(paths: Sequence[Path], into: str, console: Console) -> IngestR
         await index.close()
 
 
-async def _search(name: str, query: str, limit: int) -> list[Passage]:
-    from ..knowledge import Index
+async def _search(name: str, query: str, wanted: Wanted, vectors: Vectors) -> list[Found]:
+    from ..knowledge import Where
 
-    index = Index(name)
+    index = _index(name, vectors)
     try:
-        return await index.search(query, k=limit)
+        return await index.explain(query, wanted.limit, where=Where(wanted.source, wanted.heading))
     finally:
         await index.close()
+
+
+def _index(name: str, vectors: Vectors) -> Index:
+    """The index, with vectors as they are asked for, else as it was made."""
+    from ..knowledge import Index, MiniLM
+    from ..models import embedder
+
+    if vectors.embedder:
+        return Index(name, embedder=embedder(vectors.embedder))
+    used = None if vectors.keyword_only else Index(name).made_with
+    if used in (None, "", MiniLM.name):
+        return Index(name, keyword_only=vectors.keyword_only or used == "")
+    return Index(name, embedder=embedder(str(used)))
 
 
 def _report_json(report: IngestReport) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from .text import as_json
 
 if TYPE_CHECKING:
     from ..graphs import Finding
-    from ..knowledge import Passage
+    from ..knowledge import Found, Passage
     from ..runs import Approval, Run
     from ..runs.against import Prospect
 
@@ -72,4 +72,15 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "score": passage.score,
         "text": passage.text,
         "page": passage.page,
+    }
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """A passage with why it was found: as `passage_json`, and `{"relevance", "keyword", "vector", "named"}`."""
+    return {
+        **passage_json(found.passage),
+        "relevance": found.passage.relevance,
+        "keyword": found.keyword and asdict(found.keyword),
+        "vector": found.vector and asdict(found.vector),
+        "named": found.named,
     }

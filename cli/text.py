@@ -60,6 +60,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    teen = 10 < number % 100 < 14
+    return f"{number:,}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 def clock(moment: datetime | None) -> str:
     """A moment in the reader's own time zone, to the minute."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""

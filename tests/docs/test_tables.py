@@ -12,14 +12,14 @@ from collegium.cli.app import app, models_app
 from collegium.cli.evaluating import eval_app
 from collegium.cli.failures import DONE, FAILED, WAITING, WRONG_USAGE
 from collegium.cli.pinning import mcp_app
-from collegium.cli.shapes import approval_json, finding_json, passage_json, run_json
+from collegium.cli.shapes import approval_json, finding_json, found_json, run_json
 from collegium.core import errors
 from collegium.core.errors import CollegiumError
 from collegium.core.trust import ORIGINS, UNTRUSTED_ORIGINS
 from collegium.graphs import Finding
 from collegium.graphs.findings import Code
 from collegium.guardrails import Policy
-from collegium.knowledge import Passage
+from collegium.knowledge import Found, Passage
 from collegium.knowledge.finding import NAMES, SUFFIXES
 from collegium.knowledge.unreadable import Unreadable
 from collegium.models import PROFILES, Profile, catalogue
@@ -223,4 +223,4 @@ def test_the_json_shapes_are_those_that_are_printed() -> None:
     assert shown["`check`"] == list(finding_json(Finding("dead_end", "error", None, None, "", "")))
     assert shown["`run`, `show`, `resume`, `cancel`, `answer`"] == list(run_json(run))
     assert shown["`inbox`, and `approvals` above"] == list(approval_json(approval))
-    assert shown["`search`"] == list(passage_json(passage))
+    assert shown["`search`"] == list(found_json(Found(passage, None, None)))
