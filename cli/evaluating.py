@@ -113,3 +113,14 @@ def eval_security(
     from .evaluating_security import security as measure
 
     return measure(data, shapes or [], every, as_json=as_json)
+
+
+@eval_app.command("tools")
+def eval_tools(
+    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="JSON lines: id, tools, accepted.")],
+    as_json: Json = False,
+) -> int:
+    """Measure whether right calls of tools pass, and calls that break the schema are refused."""
+    from .evaluating_tools import tools as measure
+
+    return measure(data, as_json=as_json)

@@ -101,7 +101,7 @@ def relevant_documents(qrels: Path) -> dict[str, frozenset[str]]:
         InvalidInput: The file cannot be read, or lacks a field.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for row in read_rows(qrels, ("query_id", "doc_id")):
+    for row in read_rows(qrels, ("query_id", "doc_id"), numbers=("grade",)):
         if row.get("grade", 1) > 0:
             found[str(row["query_id"])].add(str(row["doc_id"]))
     return {query: frozenset(documents) for query, documents in found.items()}

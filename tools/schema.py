@@ -36,6 +36,8 @@ class Signature:
     """Name of the parameter that receives the ToolContext."""
     key: str | None
     """Name of the parameter that receives the idempotency key."""
+    numbered: bool
+    """Whether the schema lists numbers: pydantic takes `true` for 1 there, and JSON Schema does not."""
 
     def check(self, tool: str, arguments: Mapping[str, Any]) -> BaseModel:
         """The arguments as an object of `self.arguments`.
@@ -46,7 +48,10 @@ class Signature:
         """
         try:
             text = json.dumps(to_jsonable_python(dict(arguments)), allow_nan=False)
-            return self.arguments.model_validate_json(text, strict=True)
+            checked = self.arguments.model_validate_json(text, strict=True)
+            if self.numbered and (problem := _first_misfit(self.parameters, json.loads(text))):
+                raise InvalidArguments(tool, problem)
+            return checked
         except ValidationError as error:
             raise InvalidArguments(tool, self._problem(error)) from error
         except (ValueError, TypeError, RecursionError, PydanticSerializationError) as error:
@@ -80,7 +85,8 @@ def read_signature(tool: str, function: Callable[..., Any], doc: Docstring) -> S
         else:
             fields[_PREFIX + parameter.name] = _field(parameter, hint, doc)
     model = _model(tool, fields)
-    return Signature(model, _schema(tool, model), injected.get("context"), injected.get("key"))
+    schema = _schema(tool, model)
+    return Signature(model, schema, injected.get("context"), injected.get("key"), _lists_numbers(schema))
 
 
 def _hints(tool: str, function: Callable[..., Any]) -> dict[str, Any]:
@@ -151,6 +157,24 @@ def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
         else:
             kept[key] = value
     return kept
+
+
+def _lists_numbers(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_lists_numbers, cast("list[Any]", schema)))
+    if not isinstance(schema, dict):
+        return False
+    own = cast("dict[str, Any]", schema)
+    listed = [own.get("const"), *cast("Iterable[Any]", own["enum"] if isinstance(own.get("enum"), list) else ())]
+    return any(isinstance(one, int | float) for one in listed) or any(map(_lists_numbers, own.values()))
+
+
+def _first_misfit(schema: Mapping[str, Any], arguments: Any) -> str | None:
+    from jsonschema import Draft202012Validator  # needed by few tools
+
+    for error in Draft202012Validator(schema).iter_errors(arguments):  # pyright: ignore[reportUnknownMemberType]  # untyped signature
+        return f"{'.'.join(map(str, error.absolute_path))!r}: {error.message:.300}"
+    return None
 
 
 def _one_problem(detail: Mapping[str, Any], known: list[str]) -> str:

@@ -222,3 +222,14 @@ def test_plain_functions_become_tools_of_the_careful_kind() -> None:
         as_tools([fine, fine])
     with pytest.raises(InvalidTool, match="neither"):
         as_tools(["fine"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+def test_true_is_not_taken_for_a_number_that_is_listed() -> None:
+    @tool(effect="read", risk="low")
+    def pick(unit: Literal[1, 2]) -> int:
+        """Pick a unit."""
+        return unit
+
+    assert pick.validate({"unit": 1}) == {"unit": 1}
+    with pytest.raises(InvalidArguments, match="'unit'.*True"):
+        pick.validate({"unit": True})
