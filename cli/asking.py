@@ -159,7 +159,7 @@ def changed_value(value: Any, text: str) -> Any:
         return {**whole, name.strip(): _same_kind(whole[name.strip()], part.strip())}
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON ({error})") from error
 
 

@@ -153,7 +153,7 @@ def _ranked(file: Path) -> Mapping[str, list[str]]:
     from ..evals import read_rows
 
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for row in read_rows(file, ("query_id", "doc_id")):
+    for row in read_rows(file, ("query_id", "doc_id"), numbers=("score", "rank")):
         if "score" not in row and "rank" not in row:
             raise InvalidInput(str(file), "each row needs a `score` or a `rank`.")
         score = float(row["score"]) if "score" in row else -float(row["rank"])

@@ -132,7 +132,7 @@ def read_value(text: str) -> Any:
     """JSON where the text is JSON, else the text itself."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -141,7 +141,7 @@ def _from_file(file: Path) -> dict[str, Any]:
         value = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidInput("--input", f"{file}: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput("--input", f"{file} is not JSON ({error}).") from error
     if not isinstance(value, Mapping):
         raise InvalidInput("--input", f"{file} holds {type(value).__name__}, not an object of fields.")

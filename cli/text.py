@@ -14,6 +14,8 @@ from typing import Any, cast
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
+_UNSAFE_IN_JSON = re.compile(f"{_UNSAFE.pattern}|[\ud800-\udfff]")
+"""Half of a surrogate pair has no UTF-8 form, so it could not even be written."""
 
 
 def clean(text: str) -> str:
@@ -51,8 +53,9 @@ def as_json(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """Write one JSON document to standard output; characters that a terminal would act on are escaped in it."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    sys.stdout.write(_UNSAFE_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], text) + "\n")
 
 
 def plural(count: int, noun: str) -> str:

@@ -184,7 +184,10 @@ def fields_of(schema: type[BaseModel]) -> Fields:
 
 def show(value: Any) -> str:
     """A value in at most 200 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # a list nested thousands deep, an integer of as many digits
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

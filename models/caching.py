@@ -72,7 +72,7 @@ class ResponseCache:
 def _read(path: Path, call: Call) -> Completion[Any] | None:
     try:
         return completion_from_json(json.loads(path.read_text(encoding="utf-8")), call.output)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -33,7 +33,7 @@ class Memory:
         """What was measured under this key, if anything usable is there."""
         try:
             data: Any = json.loads(self._file(key).read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return _capabilities(cast("dict[str, Any]", data)) if isinstance(data, dict) else None
 

@@ -91,7 +91,7 @@ def _changed_at(name: str) -> float:
 def _read(name: str, changed_at: float) -> dict[str, dict[str, float]]:
     try:
         found: Any = json.loads(Path(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(PRICES_FILE, f"{name} is not JSON ({error}).") from error
     if not isinstance(found, dict):
         raise InvalidInput(PRICES_FILE, f"{name} must hold an object: spec to prices.")

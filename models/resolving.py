@@ -305,7 +305,7 @@ def _make_embedded(spec: Spec, capabilities: Capabilities | None, limits: Limits
     from .embedded.transport import EmbeddedTransport
 
     weights = _weights(spec)
-    path = weights.folder / weights.files[0].name if weights else Path(spec.model).expanduser().resolve()
+    path = weights.folder / weights.files[0].name if weights else Path(os.path.expanduser(spec.model)).resolve()
     window = weights.context_tokens if weights else 4096
     if weights and weights.level and capabilities is None:
         capabilities = Capabilities(weights.level, tools=False, context_tokens=window)
@@ -322,7 +322,7 @@ def _weights(spec: Spec) -> Weights | None:
         BackendUnavailable: The entry was not pulled yet.
     """
     if spec.model.endswith(".gguf") or "/" in spec.model:
-        if not Path(spec.model).expanduser().is_file():
+        if not Path(os.path.expanduser(spec.model)).is_file():
             raise UnknownModel(str(spec), f"there is no file {spec.model!r}.")
         return None
     name = spec.model or DEFAULT_WEIGHTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -140,7 +141,7 @@ def shape_of(name: str) -> Shape:
     Raises:
         InvalidInput: There is none of this name.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.suffix in (".gguf", ".safetensors") or path.is_dir():
         from .headers import read_shape
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import InvalidArguments, InvalidDecision
 from ..tools.base import Tool
-from .decisions import Decision, Edit, Extend, Respond
+from .decisions import Decision, Edit, Extend, Respond, decision_to_json
 from .store import ApprovalRow
+
+_TEXTS = frozenset({"by", "reason", "result"})
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -18,8 +21,9 @@ def checked(row: ApprovalRow, decision: Decision, tool: Tool | None) -> Decision
     """The decision as it will be recorded: allowed here, and an edit or answer that fits its schema.
 
     Raises:
-        InvalidDecision: The word is not allowed for this approval, or its content does not fit.
+        InvalidDecision: The word is not allowed for this approval, or its content does not fit or has no JSON form.
     """
+    _check_recordable(row, decision)
     if decision.word not in row.allowed:
         words = ", ".join(row.allowed)
         raise InvalidDecision(row.approval_id, f"{decision.word!r} is not a possible answer. Possible: {words}.")
@@ -38,6 +42,22 @@ def checked(row: ApprovalRow, decision: Decision, tool: Tool | None) -> Decision
             return decision
         case _:
             return decision
+
+
+def _check_recordable(row: ApprovalRow, decision: Decision) -> None:
+    """No type checker stands before a caller, and what is recorded must come back as it was."""
+    for name, value in decision_to_json(decision).items():
+        try:
+            if name in _TEXTS and not isinstance(cast("object", value), str):
+                raise TypeError(f"it is text, not {value!r:.80}")
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"{name!r} cannot be recorded: {_without_surrogates(str(error))}."
+            raise InvalidDecision(row.approval_id, problem) from error
+
+
+def _without_surrogates(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _edited(row: ApprovalRow, args: Any, tool: Tool | None) -> Any:

@@ -208,18 +208,18 @@ def decision_from_json(body: Mapping[str, Any]) -> Decision:
     Raises:
         InvalidInput: The word is not a decision, or its content is missing.
     """
-    by = str(body.get("by", "unknown"))
+    by = _text(body, "by", "unknown")
     match body.get("decision"):
         case "approve":
             return Approve(by)
         case "edit":
             return Edit(body.get("args"), by)
         case "reject":
-            return Reject(str(body.get("reason", "")), by)
+            return Reject(_text(body, "reason"), by)
         case "respond":
             return Respond(body.get("text"), by)
         case "happened":
-            return Happened(str(body.get("result", "")), by)
+            return Happened(_text(body, "result"), by)
         case "not_happened":
             return NotHappened(by)
         case "retry":
@@ -230,10 +230,17 @@ def decision_from_json(body: Mapping[str, Any]) -> Decision:
             raise InvalidInput("decision", f"{other!r} is none. Possible: {', '.join(get_args(DecisionWord))}.")
 
 
+def _text(body: Mapping[str, Any], name: str, default: str = "") -> str:
+    try:
+        return str(body.get(name, default))
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list nested as deeply
+        raise InvalidInput(name, "it is text.") from None
+
+
 def _amount(body: Mapping[str, Any]) -> float:
     try:
         return float(body["amount"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InvalidInput("amount", "a number is needed, as in {'decision': 'extend', 'amount': 1000}.") from None
 
 

@@ -145,6 +145,8 @@ def decide(
     """
     row = get(conn, approval_id)
     wanted = digest if digest is not None else row.digest
+    if not wanted.isascii():  # nothing that was ever shown; SQLite would refuse half of a surrogate pair
+        raise _refusal(row, wanted)
     decided = replace(row, state="decided", decision=dict(decision), decided_by=by, decided_at=now)
     won = conn.execute(
         f"{UPDATE_APPROVAL} AND state='pending' AND digest=? AND (expires_at IS NULL OR expires_at > ?)",

@@ -8,7 +8,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 from zlib import crc32
 
 from ...core.errors import CorruptState
@@ -67,11 +68,23 @@ def stored(name: str, value: Any) -> SqlValue:
 
 
 def from_columns(kind: type[RowT], names: tuple[str, ...], values: Sequence[Any]) -> RowT:
-    """The row whose columns hold these values."""
+    """The row whose columns hold these values.
+
+    Raises:
+        TypeError: A value is not of its column's type; SQLite would store it none the less.
+        ValueError: A value cannot be read as what its column holds.
+    """
     given = list(values)
     for place, (_, from_sql) in _plan(names)[1]:
         if given[place] is not None:
             given[place] = from_sql(given[place])
+    types = _types(cast("Any", kind), names)
+    if not all(map(isinstance, given, types)):
+        odd = [name for name, value, types in zip(names, given, types, strict=True) if not isinstance(value, types)]
+        raise TypeError(f"column {odd[0]!r} holds a value of another type")
+    for place, words in _words(cast("Any", kind), names):
+        if given[place] not in words:
+            raise ValueError(f"column {names[place]!r} holds {given[place]!r:.80}")
     return kind(**dict(zip(names, given, strict=True)))
 
 
@@ -113,6 +126,27 @@ _CONVERSIONS: dict[str, _Conversion] = {
     "serving": (int, bool),
 }
 """By column: to what SQLite stores, and back."""
+
+
+@cache
+def _types(kind: Any, names: tuple[str, ...]) -> tuple[tuple[type, ...], ...]:
+    """What each column of a row class may hold."""
+    hints = get_type_hints(kind)
+    return tuple(_plain_types(hints[name]) for name in names)
+
+
+def _plain_types(hint: Any) -> tuple[type, ...]:
+    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    plain = [str if get_origin(part) is Literal else get_origin(part) or part for part in parts]
+    return (*plain, int) if float in plain else tuple(plain)
+
+
+@cache
+def _words(kind: Any, names: tuple[str, ...]) -> tuple[tuple[int, frozenset[str]], ...]:
+    """The columns that hold one of a few words, by place."""
+    hints = get_type_hints(kind)
+    closed = ((place, hints[name]) for place, name in enumerate(names))
+    return tuple((place, frozenset(get_args(hint))) for place, hint in closed if get_origin(hint) is Literal)
 
 
 @cache

@@ -7,6 +7,7 @@ beside this one, and several of them may be joined in one such function, so in o
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -311,6 +312,6 @@ def _path_of(url: str) -> Path | None:
     if not url.startswith(_PREFIX):
         if "://" in url:
             raise StoreUnavailable(url, 'only SQLite is supported. Use "sqlite:///path" or a plain path.')
-        return Path(url).expanduser()
+        return Path(os.path.expanduser(url))
     rest = url.removeprefix(_PREFIX)
-    return None if rest in _MEMORY else Path(rest.removeprefix("/")).expanduser()
+    return None if rest in _MEMORY else Path(os.path.expanduser(rest.removeprefix("/")))

@@ -76,11 +76,14 @@ def decode(
     """The row of a record whose last column is its checksum.
 
     Raises:
-        CorruptState: The record's bytes are not those that were stored.
+        CorruptState: The record's bytes are not those that were stored, or never were a record of this kind.
     """
     *values, seal = record
     verify(seal, *values, what=what)
-    return from_columns(kind, names, shown(conn, table, names, values))
+    try:
+        return from_columns(kind, names, shown(conn, table, names, values))
+    except (TypeError, ValueError, RecursionError) as error:  # another program wrote it, and sealed it well
+        raise CorruptState(what, f"it is no such record ({error!s:.200}). Restore the store from a copy.") from error
 
 
 def decode_run(conn: sqlite3.Connection, record: tuple[Any, ...]) -> RunRow:

@@ -90,7 +90,7 @@ def load(path: Path) -> Recording:
         raise CassetteError(str(path), "there is no such file; record it first.") from None
     except OSError as error:
         raise CassetteError(str(path), f"it cannot be read: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CassetteError(str(path), f"it is no recording ({type(error).__name__}: {error}).") from error
 
 

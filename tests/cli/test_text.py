@@ -2,10 +2,11 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collegium.cli.text import clean, one_line, outline, plural, shortened
+from collegium.cli.text import clean, one_line, outline, plural, print_json, shortened
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -88,3 +89,14 @@ def test_one_line_joins_and_cleans() -> None:
 
 def test_plurals() -> None:
     assert (plural(1, "run"), plural(0, "run"), plural(1200, "token")) == ("1 run", "0 runs", "1,200 tokens")
+
+
+def test_json_for_machines_holds_no_control_and_reads_back_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = {"a\x9b31m": "\x7f\u202e\U000e0041\ud800 ÄÖ\n"}
+
+    print_json(odd)
+    shown = capsys.readouterr().out
+
+    assert not {"\x9b", "\x7f", "\u202e", "\U000e0041", "\ud800"} & set(shown)
+    assert "ÄÖ" in shown
+    assert json.loads(shown) == odd

@@ -1,0 +1,1 @@
+"""What comes of odd input at every door: arguments, configuration, input, answers, calls, documents, records."""
