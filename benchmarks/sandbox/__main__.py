@@ -3,8 +3,8 @@
     python -m benchmarks.sandbox [--data FOLDER] [--only GROUP ...] [--quick] [--json FILE]
 
 Groups: paths, web, archives, command, code, use, death, humaneval.
-`--data` names a folder that holds `humaneval/problems.jsonl`, or that file's own folder. Traffic goes to the loopback
-only. Without `--quick` each program gets the limits that the tools have by themselves (10 s of CPU, 30 s in all).
+`--data` names a folder that holds `humaneval/problems.jsonl`, that file's own folder, or the file. Traffic goes to the
+loopback only. Without `--quick` each program gets the limits that the tools have: 10 s of CPU, 30 s in all.
 """
 
 from __future__ import annotations
@@ -115,12 +115,14 @@ async def _death(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outco
 
 
 async def _humaneval(here: World, chosen: argparse.Namespace) -> AsyncIterator[Outcome]:
-    folders = [chosen.data / "humaneval", chosen.data] if chosen.data else []
-    for folder in folders:
-        if (file := folder / "problems.jsonl").exists():
-            for outcome in await humaneval.solutions(humaneval.read(file)):
-                yield outcome
-            return
+    name = "problems.jsonl"
+    places = [chosen.data, chosen.data / name, chosen.data / "humaneval" / name]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        yield Outcome(humaneval.GROUP, "solutions", note=f"not tried: there is no {name} below {chosen.data}")
+        return
+    for outcome in await humaneval.solutions(humaneval.read(file)):
+        yield outcome
 
 
 GROUPS = {

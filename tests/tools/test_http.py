@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.core.errors import InvalidTool, ToolError
+from collegium.guardrails import Policy, destinations_in
 from collegium.tools import http
 from collegium.tools.egress import Limits, checked_url, is_public
 
@@ -119,6 +120,15 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is(shop: str, give
     with pytest.raises(ToolError):
         await tools(shop)["http_send"](f"{shop}/page", **given)
     assert Shop.seen == []
+
+
+def test_a_policy_sees_the_host_that_a_call_goes_to() -> None:
+    get, send = http("*", send=True)
+
+    for one in (get, send):
+        assert destinations_in(one, {"url": "https://shop.test/?q=1"}) == ("shop.test",)
+    assert Policy().decide(get, "untrusted", {"url": "https://elsewhere.test/?secret"}) == "ask"
+    assert Policy(destinations=["shop.test"]).decide(get, "untrusted", {"url": "https://shop.test/"}) == "allow"
 
 
 async def test_nothing_that_answers_is_an_error_that_says_so(shop: str) -> None:

@@ -90,6 +90,7 @@ def http(
         risk="medium",
         timeout_s=limits.wall_s + 5,
         origin="web",
+        destinations=["url"],
     )
     put = FunctionTool(
         http_send,
@@ -98,6 +99,7 @@ def http(
         risk="high",
         timeout_s=limits.wall_s + 5,
         origin="web",
+        destinations=["url"],
     )
     return [get, put] if send else [get]
 
