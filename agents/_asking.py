@@ -14,7 +14,6 @@ from ..knowledge import Passage
 from ..knowledge.words import terms
 from ..models import Model, Params
 from ._prompts import Prompt
-from ._words import RETRIEVED
 
 TURNS = 6
 """Of a conversation, how many of the last ones are looked at."""
@@ -22,7 +21,7 @@ _TURN_CHARACTERS = 600
 _FOUND_CHARACTERS = 200
 _FOUND = 8
 _SHORT = Params(max_tokens=160)
-_CONVERSATION: frozenset[Origin] = RETRIEVED | {"user"}
+_CONVERSATION: frozenset[Origin] = frozenset({"retrieval", "user"})
 
 _REFERS = re.compile(
     r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|then|one|ones"

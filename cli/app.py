@@ -420,13 +420,16 @@ def search(
     heading: Annotated[
         str | None, typer.Option("--heading", metavar="WORDS", help="Only below headings with these words.")
     ] = None,
+    rerank: Annotated[
+        str | None, typer.Option("--rerank", metavar="SPEC", help="A model on a server that orders the best anew.")
+    ] = None,
     embedder: Embedder = None,
     as_json: Json = False,
 ) -> int:
     """Show the passages that fit a query best, and the part that keywords and vectors played."""
     from .searching import Vectors, Wanted, search
 
-    return search(name, query, Wanted(limit, source, heading), Vectors(False, embedder), as_json=as_json)
+    return search(name, query, Wanted(limit, source, heading, rerank), Vectors(False, embedder), as_json=as_json)
 
 
 @models_app.command("list")

@@ -57,6 +57,8 @@ class Wanted:
     limit: int
     source: str | None
     heading: str | None
+    rerank: str | None
+    """The spec of a model that orders the first passages anew."""
 
 
 def search(name: str, query: str, wanted: Wanted, vectors: Vectors, *, as_json: bool) -> int:
@@ -84,7 +86,7 @@ def search(name: str, query: str, wanted: Wanted, vectors: Vectors, *, as_json: 
 
 def why(found: Found) -> str:
     """The part that each ranking played: `keywords 1st (8.31), vectors 3rd (0.52), title named, relevance 0.98`."""
-    parts = {"keywords": found.keyword, "vectors": found.vector}
+    parts = {"model": found.reranked, "keywords": found.keyword, "vectors": found.vector}
     told = [f"{name} {ordinal(part.rank)} ({part.score:.2f})" for name, part in parts.items() if part]
     told += ["title named"] if found.named else []
     told += [] if found.passage.relevance is None else [f"relevance {found.passage.relevance:.2f}"]
@@ -111,8 +113,10 @@ async def _ingest(paths: Sequence[Path], into: str, vectors: Vectors, console: C
 
 async def _search(name: str, query: str, wanted: Wanted, vectors: Vectors) -> list[Found]:
     from ..knowledge import Where
+    from ..models import reranker
 
     index = _index(name, vectors)
+    index.reranker = reranker(wanted.rerank) if wanted.rerank else None
     try:
         return await index.explain(query, wanted.limit, where=Where(wanted.source, wanted.heading))
     finally:

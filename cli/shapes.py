@@ -83,4 +83,5 @@ def found_json(found: Found) -> dict[str, Any]:
         "keyword": found.keyword and asdict(found.keyword),
         "vector": found.vector and asdict(found.vector),
         "named": found.named,
+        "reranked": found.reranked and asdict(found.reranked),
     }

@@ -9,6 +9,7 @@ from .memory import Memory, Note
 from .passages import Citation, Passage
 from .quoting import Quotes, ScoredSentence, best_sentences
 from .ranking import Found, Part, Ranking, Where
+from .reranking import Reranker
 
 __all__ = [
     "Citation",
@@ -25,6 +26,7 @@ __all__ = [
     "Passage",
     "Quotes",
     "Ranking",
+    "Reranker",
     "ScoredSentence",
     "Where",
     "best_sentences",

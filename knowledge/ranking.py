@@ -91,6 +91,8 @@ class Found:
     """None when vectors had no say."""
     named: bool = False
     """Whether the query names its document, which raised its score."""
+    reranked: Part | None = None
+    """What a reranker gave it among those that it read; None without one."""
 
 
 def _matches(source: str, pattern: str) -> bool:

@@ -27,6 +27,7 @@ from .history import History
 from .langchain import as_langchain, from_langchain
 from .profiles import PROFILES, Profile
 from .pulling import pull, pull_sync
+from .reranking import ServerReranker, reranker
 from .resolving import close_shared, limit_server, model, shared_model
 from .servers import Server, list_servers
 from .specs import Spec, parse_spec
@@ -50,6 +51,7 @@ __all__ = [
     "Rung",
     "Server",
     "ServerEmbedder",
+    "ServerReranker",
     "Spec",
     "StreamEvent",
     "TextDelta",
@@ -71,5 +73,6 @@ __all__ = [
     "parse_spec",
     "pull",
     "pull_sync",
+    "reranker",
     "shared_model",
 ]

@@ -138,25 +138,33 @@ class ServerEmbedder:
 
     @cached_property
     def _client(self) -> openai.OpenAI:
-        client = self._made()
-        weakref.finalize(self, client.close)
-        return client
+        return client_of(self._spec, self)
 
-    def _made(self) -> openai.OpenAI:
-        import openai
 
-        http = openai.DefaultHttpxClient(follow_redirects=False)
-        profile, url = self._spec.profile, self._spec.url
-        try:
-            if self._spec.provider == "azure":
-                return _azure(url, http)
-            if self._spec.provider == "openai":
-                return openai.OpenAI(base_url=url, timeout=_TIMEOUT_S, http_client=http)
-        except (openai.OpenAIError, ValueError) as error:
-            raise BackendUnavailable(str(self._spec), str(error).partition("\n")[0]) from error
-        key = first_set(profile.key_env) or profile.placeholder_key or "none"
-        address = address_of(self._spec)
-        return openai.OpenAI(base_url=address, api_key=key, timeout=_TIMEOUT_S, http_client=http)
+def client_of(spec: Spec, owner: object) -> openai.OpenAI:
+    """A client for the server of a spec, closed when its owner is gone.
+
+    Raises:
+        BackendUnavailable: Its key or its address is missing.
+    """
+    client = _made(spec)
+    weakref.finalize(owner, client.close)
+    return client
+
+
+def _made(spec: Spec) -> openai.OpenAI:
+    import openai
+
+    http = openai.DefaultHttpxClient(follow_redirects=False)
+    try:
+        if spec.provider == "azure":
+            return _azure(spec.url, http)
+        if spec.provider == "openai":
+            return openai.OpenAI(base_url=spec.url, timeout=_TIMEOUT_S, http_client=http)
+    except (openai.OpenAIError, ValueError) as error:
+        raise BackendUnavailable(str(spec), str(error).partition("\n")[0]) from error
+    key = first_set(spec.profile.key_env) or spec.profile.placeholder_key or "none"
+    return openai.OpenAI(base_url=address_of(spec), api_key=key, timeout=_TIMEOUT_S, http_client=http)
 
 
 def _azure(url: str | None, http: openai.DefaultHttpxClient) -> openai.OpenAI:

@@ -68,7 +68,7 @@ def test_spans_are_found_where_they_stand(collegium: Command, tmp_path: Path) ->
     text = "The harbour opens at six. " + "Ships wait outside. " * 200 + "A berth costs forty crowns."
     corpus = lines(tmp_path / "corpus.jsonl", [{"id": "port", "text": text}])
     at = text.index("A berth")
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"id": "q1", "question": "What does a berth cost?", "doc_id": "port", "spans": [[at, len(text)]]},
         {"id": "q2", "question": "What does a berth cost?", "doc_id": "port", "spans": [[at, len(text)], [30, 4000]]},
         {"id": "q3", "question": "What does a berth cost?", "doc_id": "port", "answer": "A berth", "start": at},

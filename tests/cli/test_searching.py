@@ -80,6 +80,13 @@ def test_a_server_that_makes_no_vectors_is_refused(port: Command) -> None:
     assert "makes no vectors" in found.line
 
 
+def test_a_model_that_is_no_server_is_refused_as_a_reranker(port: Command) -> None:
+    found = port("search", "port", "berth", "--rerank", "embedded")
+
+    assert found.status != 0
+    assert "does not re-rank" in found.line
+
+
 def test_both_parts_a_named_title_and_the_relevance_are_told() -> None:
     passage = Passage(passage_id="p", source="s", start=0, end=1, text="t", relevance=0.5)
 
@@ -87,6 +94,7 @@ def test_both_parts_a_named_title_and_the_relevance_are_told() -> None:
         "keywords 1st (8.31), vectors 23rd (0.50), title named, relevance 0.50"
     )
     assert why(Found(passage.model_copy(update={"relevance": None}), None, Part(2, 0.4))) == "vectors 2nd (0.40)"
+    assert why(Found(passage, None, None, reranked=Part(1, 0.9))) == "model 1st (0.90), relevance 0.50"
 
 
 @pytest.mark.parametrize("text", ["1st", "2nd", "3rd", "4th", "11th", "112th", "1,021st"])

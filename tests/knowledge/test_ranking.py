@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collegium.core.errors import InvalidInput
-from collegium.knowledge import HashEmbedder, Index, Ranking, Where
+from collegium.knowledge import HashEmbedder, Index, Passage, Ranking, Where
 from collegium.knowledge.chunking import MAX_PASSAGE
 from collegium.knowledge.feedback import OWN_WEIGHT, expanded
 from collegium.knowledge.fusing import best_rows, fused
@@ -37,8 +37,7 @@ async def index(tmp_path: Path) -> Index:
     return made
 
 
-def names(passages: object) -> list[str]:
-    assert isinstance(passages, list)
+def names(passages: Sequence[Passage]) -> list[str]:
     return [Path(passage.source).name for passage in passages]
 
 
