@@ -1,5 +1,6 @@
 """What stands between a proposal and an act: the policy, and what must not leave."""
 
+from .checks import INJECTION_RUBRIC, JAILBREAK_RUBRIC, Judged, NotJson, Repeated, TooLong, Ungrounded
 from .destinations import Reach, destinations_in
 from .finding import Finder, Finding
 from .guards import Action, Check, Guard, Guards, Memory, Passed, Point, Subject, Trip
@@ -10,6 +11,8 @@ from .redacting import PLACEHOLDER, Redacted, RedactedStream, Redactor, masked, 
 from .secrets import Secrets
 
 __all__ = [
+    "INJECTION_RUBRIC",
+    "JAILBREAK_RUBRIC",
     "PLACEHOLDER",
     "Action",
     "Check",
@@ -20,9 +23,11 @@ __all__ = [
     "Guards",
     "Injection",
     "Jailbreak",
+    "Judged",
     "Judgement",
     "Memory",
     "Mode",
+    "NotJson",
     "Passed",
     "PersonalData",
     "Point",
@@ -31,11 +36,14 @@ __all__ = [
     "Redacted",
     "RedactedStream",
     "Redactor",
+    "Repeated",
     "Rule",
     "Secrets",
     "Sign",
     "Subject",
+    "TooLong",
     "Trip",
+    "Ungrounded",
     "Verdict",
     "destinations_in",
     "masked",

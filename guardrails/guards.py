@@ -32,8 +32,10 @@ class Memory:
 
     brought: list[str] = field(default_factory=list[str])
     """The texts that tools and look-ups brought, the last 200."""
-    calls: Counter[str] = field(default_factory=Counter[str])
-    """How often each call, with its arguments, was asked for."""
+    calls: dict[str, set[str]] = field(default_factory=dict[str, "set[str]"])
+    """By tool and arguments, the keys of the calls that were asked for."""
+    repeats: int = 0
+    """How often the call that is looked at was asked for, this time included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,9 @@ async def _looked(
     kinds: Counter[str] = Counter()
     if guard.action == "redact" and not isinstance(guard.check, Check):
         return found, kinds
-    for text in texts_of(value):
-        if text and text not in found:
+    texts = list(texts_of(value)) or [""]
+    for text in texts:
+        if text not in found:
             found[text] = await guard.findings(Subject(text, point, tool, memory))
             kinds.update(one.kind for one in found[text])
     return found, kinds

@@ -162,7 +162,7 @@ async def call_tool(
         return call.result("error", f"Not called: {error}")
     ask_first = ""
     if scope and scope.guard:
-        passed = await scope.guard.called(tool.name, args)
+        passed = await scope.guard.called(tool.name, args, key)
         if trip := passed.first("block"):
             return call.result("rejected", str(GuardBlocked(trip.guard, trip.point, list(trip.kinds))))
         args, asks = passed.value, passed.first("ask")

@@ -186,9 +186,11 @@ class RunGuard:
             "keep them encrypted. Set COLLEGIUM_VAULT_KEY."
         )
 
-    async def called(self, tool: str, args: dict[str, Any]) -> Passed:
-        """The arguments of a call as they may be stored, and what guards want of it."""
-        self._memory.calls[f"{tool} {digest(args)}"] += 1
+    async def called(self, tool: str, args: dict[str, Any], key: str) -> Passed:
+        """The arguments of a call as they may be stored, and what guards want of it; `key` names the call."""
+        same = self._memory.calls.setdefault(f"{tool} {digest(args)}", set())
+        same.add(key)
+        self._memory.repeats = len(same)
         passed = await self._passed("tool_call", self.masked(args), tool)
         await self._keep()
         return passed
