@@ -43,6 +43,8 @@ def ingest(paths: Sequence[Path], into: str, vectors: Vectors, *, as_json: bool)
         return DONE
     counts = f"{report.added} added, {report.unchanged} unchanged, {report.removed} removed"
     console.print(f"{one_line(into)}: {counts}, {plural(report.passages, 'passage')}.", markup=False)
+    if report.repeats:
+        console.print(f"  {plural(report.repeats, 'passage')} that say the same as another", style="dim", markup=False)
     for file, reason in report.skipped:
         console.print(f"  skipped {one_line(str(file))}: {one_line(reason)}", style="yellow", markup=False)
     for file, problem in report.partly:
@@ -142,6 +144,7 @@ def _report_json(report: IngestReport) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "removed": report.removed,
         "passages": report.passages,
+        "repeats": report.repeats,
         "skipped": [{"path": str(path), "reason": reason} for path, reason in report.skipped],
         "partly": [{"path": str(path), "problem": problem} for path, problem in report.partly],
     }

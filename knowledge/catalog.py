@@ -12,6 +12,7 @@ from pathlib import Path
 from ..core.errors import IndexBusy, KnowledgeError
 from .loading import Document
 from .passages import Passage
+from .repeats import sketch
 
 FILE = "catalog.db"
 _SCHEMA = """
@@ -21,10 +22,15 @@ CREATE TABLE IF NOT EXISTS source (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS passage (
     source TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, passage_id TEXT NOT NULL,
-    heading TEXT NOT NULL, search_text TEXT NOT NULL, page INTEGER, PRIMARY KEY (source, start)
+    heading TEXT NOT NULL, search_text TEXT NOT NULL, page INTEGER, sketch BLOB,
+    PRIMARY KEY (source, start)
 ) WITHOUT ROWID;
 """
-_LATER = (("passage", "page", "INTEGER"), ("source", "problem", "TEXT NOT NULL DEFAULT ''"))
+_LATER = (
+    ("passage", "page", "INTEGER"),
+    ("passage", "sketch", "BLOB"),
+    ("source", "problem", "TEXT NOT NULL DEFAULT ''"),
+)
 """Columns that older books lack."""
 
 
@@ -105,6 +111,14 @@ class Catalog:
             )
             yield Entry(passage, search_text)
 
+    def sketches_of(self, source: str, schema: str = "main") -> Iterator[bytes]:
+        """What tells repeats, for the passages of one source, in order."""
+        rows = self._db.execute(f"SELECT sketch FROM {schema}.passage WHERE source = ? ORDER BY start", (source,))
+        found = [kept for (kept,) in rows]
+        if None in found:  # from before there were sketches
+            found = [sketch(entry.passage.text) for entry in self.entries_of(source, schema)]
+        yield from found
+
     def remove(self, sources: Iterable[str]) -> None:
         """Forget sources and their passages."""
         for source in sources:
@@ -119,10 +133,10 @@ class Catalog:
             (document.source, file_digest, document.text, document.problem),
         )
         self._db.executemany(
-            "INSERT INTO passage (source, start, stop, passage_id, heading, search_text, page)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passage (source, start, stop, passage_id, heading, search_text, page, sketch)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (p.source, p.start, p.end, p.passage_id, p.heading, entry.search_text, p.page)
+                (p.source, p.start, p.end, p.passage_id, p.heading, entry.search_text, p.page, sketch(p.text))
                 for entry in entries
                 for p in [entry.passage]
             ],

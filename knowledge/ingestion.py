@@ -19,7 +19,7 @@ from .vectors import Vectors, check_dimension, in_batches, open_vectors
 
 Tell = Callable[[str, int, int], None]
 
-READER = "2"
+READER = "3"
 """Raise it when loading, chunking or search texts change: files are then read again."""
 
 
@@ -38,6 +38,8 @@ class IngestReport:
     """How many the index holds now."""
     partly: tuple[tuple[str, str], ...] = ()
     """Path and problem of each file that is held, but for a part that could not be read."""
+    repeats: int = 0
+    """Passages that the index holds and that say the same as another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +165,17 @@ def _publish(place: Place, held: _Held, staged: Staging, tell: Tell) -> None:
     generation = held.generation + 1
     writer = snapshot.Writer(place.folder, generation)
     writer.write_keywords(staged.merged())
+    repeats = writer.write_repeats(staged.sketches())
     if place.embedder is None:
         writer.finish()
-        _book(place, staged, generation)
+        _book(place, staged, generation, repeats)
         return
     with open_vectors(place.folder / "chroma", place.embedder) as vectors:
         _embed(vectors, staged, place.embedder, tell)
         blocks = vectors.blocks(staged.merged(), place.embedder)
         writer.write_vectors(blocks, staged.merged_count(), place.precision)
         writer.finish()
-        _book(place, staged, generation)
+        _book(place, staged, generation, repeats)
         _sweep(place, vectors)
 
 
@@ -184,7 +187,7 @@ def _sweep(place: Place, vectors: Vectors) -> None:
         catalog.set_meta("swept", str(catalog.generation))
 
 
-def _book(place: Place, staged: Staging, generation: int) -> None:
+def _book(place: Place, staged: Staging, generation: int, repeats: int) -> None:
     staged.publish(
         {
             "signature": place.signature,
@@ -192,6 +195,7 @@ def _book(place: Place, staged: Staging, generation: int) -> None:
             "dimension": str(place.embedder.dimension if place.embedder else 0),
             "precision": place.precision,
             "generation": str(generation),
+            "repeats": str(repeats),
         }
     )
 
@@ -207,7 +211,7 @@ def _embed(vectors: Vectors, staged: Staging, embedder: Embedder, tell: Tell) ->
 def _finished(place: Place, plan: _Plan) -> IngestReport:
     with reading(place.folder, place.name) as catalog:
         snapshot.drop_others(place.folder, catalog.generation)
-        passages = catalog.count()
+        passages, repeats = catalog.count(), int(catalog.meta("repeats", "0"))
     return IngestReport(
         added=len(plan.added),
         unchanged=plan.unchanged,
@@ -215,4 +219,5 @@ def _finished(place: Place, plan: _Plan) -> IngestReport:
         skipped=tuple(plan.skipped),
         passages=passages,
         partly=tuple(plan.partly),
+        repeats=repeats,
     )

@@ -33,6 +33,8 @@ class Ranking:
     diversity: float = 0.0
     """Above 0, maximal marginal relevance (Carbonell and Goldstein 1998): each next passage has the highest
     (1 - diversity) * score - diversity * (highest cosine to one that was taken)."""
+    repeats: bool = False
+    """Whether passages that say the same as a better one are returned, too."""
 
     def __post_init__(self) -> None:
         if self.fusion not in ("weighted", "rrf"):

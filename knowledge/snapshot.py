@@ -23,11 +23,13 @@ from .passages import Passage
 from .questions import Question
 from .ranking import Found, Ranking
 from .relevance import relevance
+from .repeats import best_of_each, firsts
 from .rows import Precision, read_rows, write_rows
 from .words import plain, terms
 
 _COMPLETE = "complete"
 """An empty file that is written last."""
+_REPEATS = "repeats.npy"
 NAMED_BONUS = 0.15
 """For the passages of a document whose title the question names."""
 LEAD_BONUS = 0.25
@@ -70,11 +72,14 @@ class _Look:
 class Snapshot:
     """One generation in memory."""
 
-    def __init__(self, generation: int, passages: Sequence[Passage], keywords: Keywords, vectors: Any) -> None:
+    def __init__(
+        self, generation: int, passages: Sequence[Passage], keywords: Keywords, vectors: Any, first: Any = None
+    ) -> None:
         self.generation = generation
         self.passages = passages
         self._keywords = keywords
         self._vectors = vectors
+        self._first = first  # the row of the passage that each one repeats
 
     def search(
         self, queries: Sequence[Query], k: int, ranking: Ranking, allowed: Callable[[Passage], bool] | None = None
@@ -97,6 +102,9 @@ class Snapshot:
         scores = sum(look.scores for look in looks) / len(looks)
         wanted = numpy.logical_or.reduce([look.wanted for look in looks])
         scores = numpy.where(wanted, scores, -1.0)
+        if self._first is not None and not ranking.repeats:
+            wanted = wanted & best_of_each(self._first, scores)
+            scores = numpy.where(wanted, scores, -1.0)
         rows = best_rows(scores, k if not ranking.diversity else max(50, 5 * k))
         rows = [row for row in rows if wanted[row]]
         if ranking.diversity and self._vectors is not None:
@@ -201,6 +209,15 @@ class Writer:
         """Write the vectors of all passages, in the same order."""
         write_rows(self._place, blocks, count, precision)
 
+    def write_repeats(self, sketches: Iterable[bytes]) -> int:
+        """Write which passages repeat another; how many there are."""
+        numpy: Any = import_module("numpy")
+        first = firsts(sketches)
+        count = int((first != numpy.arange(len(first))).sum())
+        if count:
+            numpy.save(self._place / _REPEATS, first)
+        return count
+
     def finish(self) -> None:
         """Say that all is written, once it is on the disk."""
         for file in [*self._place.rglob("*"), self._place]:
@@ -222,7 +239,9 @@ def load(folder: Path, generation: int, passages: Sequence[Passage]) -> Snapshot
     """
     place = _place(folder, generation)
     keywords = Keywords.load(place / "keywords", len(passages))
-    return Snapshot(generation, passages, keywords, read_rows(place))
+    repeats: Any = place / _REPEATS
+    first = import_module("numpy").load(repeats) if repeats.is_file() else None
+    return Snapshot(generation, passages, keywords, read_rows(place), first)
 
 
 def drop_others(folder: Path, generation: int) -> None:

@@ -70,12 +70,19 @@ class Staging:
 
     def merged(self) -> Iterator[Entry]:
         """All passages as they will be once this is published, in the order of the snapshot's rows."""
-        sources = self._db.execute(
+        for source, schema in self._merged_sources():
+            yield from self._staged.entries_of(source, schema)
+
+    def sketches(self) -> Iterator[bytes]:
+        """What tells repeats, in the same order."""
+        for source, schema in self._merged_sources():
+            yield from self._staged.sketches_of(source, schema)
+
+    def _merged_sources(self) -> sqlite3.Cursor:
+        return self._db.execute(
             "SELECT source, 'main' FROM main.source UNION ALL"
             " SELECT source, 'held' FROM held.source WHERE source NOT IN (SELECT source FROM gone) ORDER BY source"
         )
-        for source, schema in sources:
-            yield from self._staged.entries_of(source, schema)
 
     def merged_count(self) -> int:
         """How many passages there will be."""
@@ -91,7 +98,7 @@ class Staging:
             "INSERT INTO held.source (source, file_digest, text, problem)"
             " SELECT source, file_digest, text, problem FROM main.source"
         )
-        columns = "source, start, stop, passage_id, heading, search_text, page"
+        columns = "source, start, stop, passage_id, heading, search_text, page, sketch"
         self._db.execute(f"INSERT INTO held.passage ({columns}) SELECT {columns} FROM main.passage")
         self._db.executemany("INSERT OR REPLACE INTO held.meta VALUES (?, ?)", list(meta.items()))
         self._db.execute("COMMIT")
