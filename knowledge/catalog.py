@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from ..core.errors import IndexBusy, KnowledgeError
 from .loading import Document
@@ -57,6 +58,11 @@ class Catalog:
     def set_meta(self, key: str, value: str) -> None:
         """Remember a setting."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def identity(self) -> str:
+        """Tells this index from all others, of its name too; made when it is first asked for."""
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (uuid4().hex[:16],))
+        return self.meta("identity")
 
     @property
     def generation(self) -> int:

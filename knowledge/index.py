@@ -49,6 +49,8 @@ class Index:
         ranking: How searches rank that do not say it themselves.
         precision: How vectors are kept for searching: as floats, or quantised to 8 bits, a quarter of the memory.
         reranker: Orders the first 20 passages of each search anew.
+        chroma: Address of a Chroma server that keeps the vectors, as `http://localhost:8000`; by default the folder
+            keeps them. Only an ingestion talks to it.
 
     Raises:
         KnowledgeError: The name cannot be one of an index.
@@ -64,6 +66,7 @@ class Index:
         ranking: Ranking | None = None,
         precision: Precision = "float32",
         reranker: Reranker | None = None,
+        chroma: str | None = None,
     ) -> None:
         if not _NAME.fullmatch(name):
             raise KnowledgeError(f"index {name!r}", "a name is 1 to 64 letters, digits, `.`, `_` and `-`.")
@@ -72,6 +75,7 @@ class Index:
         self.ranking = ranking or Ranking()
         self.precision: Precision = precision
         self.reranker = reranker
+        self.chroma = chroma
         self._folder = None if folder is None else Path(folder)
         self._embedder = embedder
         self._snapshot: Snapshot | None = None
@@ -165,7 +169,7 @@ class Index:
         stop = threading.Event()
         tell = _teller(asyncio.get_running_loop(), progress, stop)
         try:
-            place = Place(self.folder, self.name, self.embedder, self.precision)
+            place = Place(self.folder, self.name, self.embedder, self.precision, self.chroma)
             return await asyncio.to_thread(ingest, place, [Path(path) for path in given], tell)
         except asyncio.CancelledError:
             stop.set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from .loading import Document, file_digest, load, read_file
 from .rows import Precision
 from .staging import Staging, staging
 from .unreadable import Unreadable
-from .vectors import Vectors, check_dimension, in_batches, open_vectors
+from .vectors import Vectors, check_dimension, connect_vectors, in_batches, open_vectors
 
 Tell = Callable[[str, int, int], None]
 
@@ -50,6 +51,20 @@ class Place:
     name: str
     embedder: Embedder | None
     precision: Precision = "float32"
+    chroma: str | None = None
+    """Address of the Chroma server that keeps the vectors; None: the folder does."""
+
+    @contextmanager
+    def vectors(self, embedder: Embedder) -> Generator[Vectors]:
+        """The vectors of this index, open."""
+        if self.chroma is None:
+            with open_vectors(self.folder / "chroma", embedder) as opened_vectors:
+                yield opened_vectors
+            return
+        with opened(self.folder / FILE, self.name) as connection:
+            name = f"{self.name[:40]}-{Catalog(connection).identity()}"
+        with connect_vectors(self.chroma, name, embedder) as connected:
+            yield connected
 
     @property
     def signature(self) -> str:
@@ -102,7 +117,7 @@ def ingest(place: Place, paths: Iterable[Path], tell: Tell) -> IngestReport:
                 staged.settle(plan.added, plan.removed)
                 _publish(place, held, staged, tell)
             elif place.embedder and not held.swept:
-                with open_vectors(place.folder / "chroma", place.embedder) as vectors:
+                with place.vectors(place.embedder) as vectors:
                     _sweep(place, vectors)
         return _finished(place, plan)
 
@@ -170,7 +185,7 @@ def _publish(place: Place, held: _Held, staged: Staging, tell: Tell) -> None:
         writer.finish()
         _book(place, staged, generation, repeats)
         return
-    with open_vectors(place.folder / "chroma", place.embedder) as vectors:
+    with place.vectors(place.embedder) as vectors:
         _embed(vectors, staged, place.embedder, tell)
         blocks = vectors.blocks(staged.merged(), place.embedder)
         writer.write_vectors(blocks, staged.merged_count(), place.precision)

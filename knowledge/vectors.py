@@ -8,12 +8,13 @@ because loading chromadb costs 0.8 s of CPU where exact cosines of 20,000 passag
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from ..core.errors import EmbedderMismatch, KnowledgeError
 from .catalog import Entry
@@ -22,6 +23,10 @@ from .embedding import Embedder
 BATCH = 128
 """Passages between two reports of progress."""
 COLLECTION = "passages"
+CONNECT_S = 10.0
+"""Within which a Chroma server must say that it is there."""
+ANSWER_S = 120.0
+"""Within which it must answer a request."""
 
 
 class Vectors:
@@ -121,26 +126,84 @@ def check_length(embedder: Embedder, vectors: Sequence[Sequence[float]], what: s
 def open_vectors(folder: Path, embedder: Embedder) -> Generator[Vectors]:
     """The collection for one embedder in a Chroma folder; the folder is let go at the end.
 
-    No embedding function is given to Chroma: its default one would load weights from the network.
-
     Raises:
         KnowledgeError: Chroma cannot open the folder.
     """
-    chromadb: Any = import_module("chromadb")
-    settings: Any = import_module("chromadb.config").Settings(anonymized_telemetry=False)
-    try:
-        client = chromadb.PersistentClient(str(folder), settings=settings)
-        collection = client.get_or_create_collection(
-            f"{COLLECTION}-{text_digest(embedder.name)[:12]}",
-            embedding_function=None,
-            configuration={"hnsw": {"space": "cosine"}},
-        )
-    except Exception as error:  # chromadb raises classes of its own, its Rust part plain ones
-        raise KnowledgeError(str(folder), f"Chroma cannot open it ({error}); ingest into a new index.") from error
+    with _opened(f"Chroma cannot open {folder}", "ingest into a new index") as chromadb:
+        client = chromadb.PersistentClient(str(folder), settings=_settings())
+        collection = _collection(client, COLLECTION, embedder)
     try:
         yield Vectors(collection, folder.parent.name)
     finally:
         client.close()
+
+
+@contextmanager
+def connect_vectors(url: str, name: str, embedder: Embedder) -> Generator[Vectors]:
+    """The collection for one embedder on a Chroma server.
+
+    Args:
+        url: As `http://localhost:8000`.
+        name: What tells the collections of this index from all others on the server.
+        embedder: Makes the vectors.
+
+    Raises:
+        KnowledgeError: The URL cannot be used, nothing answers there, or the server fails.
+    """
+    parts = _parts(url)
+    with _opened(f"no Chroma server answers at {url}", "start it (chroma run), or leave `chroma` out") as chromadb:
+        _check_alive(url)
+        port = parts.port or (443 if parts.scheme == "https" else 8000)
+        client = chromadb.HttpClient(parts.hostname, port, parts.scheme == "https", settings=_settings())
+        # chromadb waits for ever, and does not close its connections, of which the two parts of a client have one each
+        sessions = [part._server._session for part in (client, client._admin_client)]
+        for session in sessions:
+            session.timeout = ANSWER_S
+        collection = _collection(client, name, embedder)
+    try:
+        yield Vectors(collection, name)
+    except Exception as error:
+        if not type(error).__module__.startswith(("chromadb", "httpx", "httpcore")):
+            raise
+        raise KnowledgeError(url, f"the Chroma server failed ({type(error).__name__}); ingest again.") from error
+    finally:
+        client.close()
+        for session in sessions:
+            session.close()
+
+
+def _check_alive(url: str) -> None:
+    httpx: Any = import_module("httpx")
+    httpx.get(f"{url.rstrip('/')}/api/v2/heartbeat", timeout=CONNECT_S).raise_for_status()
+
+
+def _parts(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    with suppress(ValueError):
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and parts.path in ("", "/"):
+            return parts
+    raise KnowledgeError(url, "it is no address of a Chroma server; it reads as http://localhost:8000.")
+
+
+@contextmanager
+def _opened(problem: str, way: str) -> Generator[Any]:
+    try:
+        yield import_module("chromadb")
+    except Exception as error:  # chromadb raises classes of its own, its Rust part plain ones
+        raise KnowledgeError("vectors", f"{problem} ({error}); {way}.") from error
+
+
+def _settings() -> Any:
+    return import_module("chromadb.config").Settings(anonymized_telemetry=False)
+
+
+def _collection(client: Any, name: str, embedder: Embedder) -> Any:
+    # without an embedding function: Chroma's default one would load weights from the network
+    return client.get_or_create_collection(
+        f"{name}-{text_digest(embedder.name)[:12]}",
+        embedding_function=None,
+        configuration={"hnsw": {"space": "cosine"}},
+    )
 
 
 def text_digest(text: str) -> str:

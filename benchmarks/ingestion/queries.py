@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from random import Random
@@ -64,10 +65,14 @@ def searched(count: int, *, seed: int = 11) -> list[Times]:
     for way, vectors in stored.items():
         snapshot = Snapshot(1, passages, keywords, vectors)
         snapshot.search(asked[:1], K, Ranking())  # what is made at the first search only
-        wall, cpu = _timed(lambda query, snapshot=snapshot: snapshot.search([query], K, Ranking()), asked)
+        wall, cpu = _timed(partial(_search, snapshot), asked)
         recall = [len(wanted & set(_nearest(vectors, q.vector))) / K for q, wanted in zip(asked, exact, strict=True)]
         found.append(_times(f"collegium, {way}", wall, cpu, vectors.nbytes, recall))
     return found
+
+
+def _search(snapshot: Snapshot, query: Query) -> object:
+    return snapshot.search([query], K, Ranking())
 
 
 def searched_by_chroma(count: int, folder: Path, *, seed: int = 11) -> Times:
@@ -100,7 +105,8 @@ def _asked(rows: Any, texts: Sequence[str], seed: int) -> list[Query]:
     chosen = draw.choice(len(rows), QUERIES, replace=False)
     near = rows[chosen] + draw.normal(0, 0.5 / VALUES**0.5, (QUERIES, VALUES))
     near /= numpy.linalg.norm(near, axis=1, keepdims=True)
-    return [Query(" ".join(texts[n].split()[:8]), list(near[at])) for at, n in enumerate(chosen)]
+    numbers: list[int] = chosen.tolist()
+    return [Query(" ".join(texts[n].split()[:8]), near[at].tolist()) for at, n in enumerate(numbers)]
 
 
 def _nearest(rows: Any, vector: Sequence[float] | None) -> list[int]:
@@ -109,7 +115,7 @@ def _nearest(rows: Any, vector: Sequence[float] | None) -> list[int]:
     return best
 
 
-def _timed(ask: Any, asked: Sequence[Query]) -> tuple[list[float], float]:
+def _timed(ask: Callable[[Query], object], asked: Sequence[Query]) -> tuple[list[float], float]:
     wall: list[float] = []
     before = time.process_time()
     for query in asked:

@@ -15,7 +15,7 @@ TEXT = " ".join(Random(1).choices(WORDS, k=100))
 
 
 def repeat(one: str, other: str) -> bool:
-    return firsts([sketch(one), sketch(other)]).tolist() == [0, 0]
+    return bool(firsts([sketch(one), sketch(other)])[1] == 0)
 
 
 @pytest.mark.parametrize(
