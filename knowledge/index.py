@@ -19,6 +19,7 @@ from ..core.trust import met
 from . import snapshot
 from .catalog import FILE, reading
 from .embedding import Embedder, has_weights, minilm
+from .expanding import MAX_CHARS, By, expanded
 from .ingestion import IngestReport, Place, ingest
 from .passages import PASSAGES, Passage
 from .queries import read_queries
@@ -215,6 +216,39 @@ class Index:
         if self.reranker is None or not found:
             return found
         return (await reranked(self.reranker, "\n".join(texts), found))[:k]
+
+    async def expand(
+        self, found: Sequence[Passage], *, by: By = "neighbours", neighbours: int = 1, max_chars: int = MAX_CHARS
+    ) -> list[Passage]:
+        """Passages with more of their source around them, for a reader that needs the context.
+
+        Each is still word for word its source, from `start` to `end`. Passages that meet become one.
+
+        Args:
+            found: What a search found.
+            by: `neighbours`: the passages before and after. `section`: all under the same heading, or, for a
+                passage that has its heading for itself, under the heading above.
+            neighbours: How many on each side.
+            max_chars: A passage does not grow beyond so many characters.
+
+        Returns:
+            Best first.
+
+        Raises:
+            KnowledgeError: The index does not hold a source, as it was ingested anew since.
+        """
+        return await asyncio.to_thread(self._expanded, found, by, neighbours, max_chars)
+
+    def _expanded(self, found: Sequence[Passage], by: By, neighbours: int, max_chars: int) -> list[Passage]:
+        made: list[Passage] = []
+        with reading(self.folder, self.name) as catalog:
+            for source in dict.fromkeys(passage.source for passage in found):
+                if (text := catalog.text(source)) is None:
+                    raise KnowledgeError(f"index {self.name!r}", f"it does not hold {source!r}.")
+                mine = [passage for passage in found if passage.source == source]
+                there = [entry.passage for entry in catalog.entries_of(source)]
+                made += expanded(mine, there, text, by=by, neighbours=neighbours, max_chars=max_chars)
+        return sorted(made, key=lambda passage: -passage.score)
 
     async def close(self) -> None:
         """Let go of what a search holds in memory; the index can be used again."""
