@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from .views import where
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bar
 
     from ..knowledge import Found, Index, IngestReport
 
@@ -96,21 +97,44 @@ def why(found: Found) -> str:
 
 
 async def _ingest(paths: Sequence[Path], into: str, vectors: Vectors, console: Console) -> IngestReport:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
     index = _index(into, vectors)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("reading", total=None)
-
-            def tell(text: str, done: int, total: int) -> None:
-                bar.update(task, description=progress_note(text, None, None), completed=done, total=total)
-
-            return await index.ingest(paths, progress=tell)
+        with progress_bar(console) as bar:
+            return await index.ingest(paths, progress=teller(bar))
     finally:
         await index.close()
+
+
+def progress_bar(console: Console, get_time: Callable[[], float] | None = None) -> Bar:
+    """What is done, out of how much, how fast, and how long the rest will take."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        get_time=get_time,
+    )
+
+
+def teller(bar: Bar) -> Callable[[str, int, int], None]:
+    """Shows the progress of an ingestion in a bar."""
+    task = bar.add_task("reading", total=None, rate="")
+
+    def tell(text: str, done: int, total: int) -> None:
+        note = progress_note(text, None, None)
+        if bar.tasks[0].description != note:
+            bar.reset(task, description=note, rate="")  # files and passages take a time of their own
+        bar.update(task, completed=done, total=total)
+        if speed := bar.tasks[0].speed:
+            bar.update(task, rate=f"{speed:.1f}/s")
+
+    return tell
 
 
 async def _search(name: str, query: str, wanted: Wanted, vectors: Vectors) -> list[Found]:
