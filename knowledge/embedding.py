@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.errors import KnowledgeError
 from ..core.tape import Codec, tape_in_use, through_now
@@ -49,6 +49,29 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text, in order; of length 1, so that a dot product is the cosine."""
         ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """An embedder that knows how much of a text it reads; passages are divided to fit."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that it reads, with the two that mark the ends."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, without those that mark its ends."""
+        ...
+
+
+def window_of(embedder: Embedder | None) -> Callable[[str], bool]:
+    """Whether an embedder reads a text to its end; of one that does not say how much it reads, always true."""
+    if not isinstance(embedder, Windowed):
+        return lambda text: True
+    room = embedder.max_tokens - 2
+    # no token is shorter than a character: short texts need not be counted
+    return lambda text: len(text) <= room or embedder.count_tokens([text])[0] <= room
 
 
 class HashEmbedder:

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import snapshot
 from .catalog import FILE, Catalog, Entry, only_writer, opened, prepare, reading
 from .chunking import passages_of, search_text
-from .embedding import Embedder
+from .embedding import Embedder, window_of
 from .finding import distinct, find_files
 from .loading import Document, file_digest, load, read_file
 from .rows import Precision
@@ -20,7 +20,7 @@ from .vectors import Vectors, check_dimension, connect_vectors, in_batches, open
 
 Tell = Callable[[str, int, int], None]
 
-READER = "3"
+READER = "4"
 """Raise it when loading, chunking or search texts change: files are then read again."""
 
 
@@ -112,7 +112,7 @@ def ingest(place: Place, paths: Iterable[Path], tell: Tell) -> IngestReport:
         prepare(place.folder, place.name)
         held = _held(place)
         with staging(place.folder, place.name, place.signature) as staged:
-            plan = _surveyed(files, roots, held, place.signature, staged, tell)
+            plan = _surveyed(files, roots, held, place, staged, tell)
             if plan.added or plan.removed or not held.fits(place):
                 staged.settle(plan.added, plan.removed)
                 _publish(place, held, staged, tell)
@@ -136,11 +136,11 @@ def _held(place: Place) -> _Held:
         )
 
 
-def _surveyed(files: list[Path], roots: list[Path], held: _Held, signature: str, staged: Staging, tell: Tell) -> _Plan:
+def _surveyed(files: list[Path], roots: list[Path], held: _Held, place: Place, staged: Staging, tell: Tell) -> _Plan:
     """Compare files with what the index holds, and stage those that are new or have changed."""
     plan = _Plan()
-    good: Mapping[str, str] = held.digests if held.signature == signature else {}
-    before = staged.digests()
+    good: Mapping[str, str] = held.digests if held.signature == place.signature else {}
+    before, fits = staged.digests(), window_of(place.embedder)
     for done, file in enumerate(files, start=1):
         source = str(file)
         try:
@@ -150,7 +150,7 @@ def _surveyed(files: list[Path], roots: list[Path], held: _Held, signature: str,
                 plan.unchanged += 1
             else:
                 if before.get(source) != digest:
-                    staged.add(document := load(file, data), digest, _entries(document))
+                    staged.add(document := load(file, data), digest, _entries(document, fits))
                 plan.added.add(source)
         except Unreadable as error:
             plan.skipped.append((source, error.problem))
@@ -162,10 +162,10 @@ def _surveyed(files: list[Path], roots: list[Path], held: _Held, signature: str,
     return plan
 
 
-def _entries(document: Document) -> list[Entry]:
+def _entries(document: Document, fits: Callable[[str], bool]) -> list[Entry]:
     return [
         Entry(passage, search_text(passage.heading, passage.text, code=document.code))
-        for passage in passages_of(document)
+        for passage in passages_of(document, fits)
     ]
 
 
