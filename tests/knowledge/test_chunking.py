@@ -1,6 +1,6 @@
 """Passages: exact spans, whole units, headings."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.knowledge.chunking import MAX_RECORD, passages_of, search_text
@@ -9,6 +9,7 @@ from collegium.knowledge.loading import Document
 WORDS = st.sampled_from(["Harbour", "light", "A b. C", "x" * 300, "# H\n", "## I\n\n", "\n\n", ". ", "Name: v\n", "\n"])
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS | st.text(max_size=12), max_size=60).map(" ".join), st.booleans())
 def test_each_passage_is_a_slice_of_the_text(text: str, code: bool) -> None:
     passages = passages_of(Document("source", text, "title", code))

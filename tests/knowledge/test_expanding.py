@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.core.errors import KnowledgeError
@@ -56,6 +56,7 @@ def test_passages_that_meet_become_one_with_the_better_score() -> None:
     assert (wide.start, wide.end, wide.score) == (THERE[2].start, THERE[5].end, 0.54)
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, len(THERE) - 1), min_size=1), st.integers(0, 3), st.booleans(), st.integers(0, 6000))
 def test_what_is_expanded_is_its_source_and_covers_what_was_found(
     rows: set[int], neighbours: int, section: bool, max_chars: int

@@ -252,6 +252,7 @@ async def test_a_file_with_some_broken_lines_is_held_and_named(tmp_path: Path) -
     assert report.partly == ((str(tmp_path / "notes.jsonl"), "1 of 3 lines are not JSON, line 2 first."),)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_table_or_is_refused(text: str) -> None:
     try:
@@ -261,6 +262,7 @@ def test_any_text_is_a_table_or_is_refused(text: str) -> None:
     assert list(made.starts) == sorted(set(made.starts))
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=9) | st.integers() | st.none(), max_size=3)))
 def test_each_record_begins_where_it_says(records: list[dict[str, str | int | None]]) -> None:
     import json

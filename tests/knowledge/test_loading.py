@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.core.errors import KnowledgeError
@@ -32,6 +32,7 @@ def test_a_page_becomes_headings_paragraphs_items_rows_and_code() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     st.text() | st.lists(st.sampled_from(["<p>", "</p>", "<pre>", "<script>", "<!--", "<h1", "a", "&#x;"])).map("".join)
 )
@@ -58,6 +59,7 @@ def test_binary_files_are_refused(data: bytes) -> None:
         decode("a.bin", data)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_text_or_refused(data: bytes) -> None:
     try:

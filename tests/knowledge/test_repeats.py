@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.knowledge import HashEmbedder, Index, Ranking
@@ -42,11 +42,13 @@ def test_short_texts_repeat_only_their_very_words() -> None:
     assert not repeat("A red lamp marks the port side of it.", "A red lamp marks the port side of us.")
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["", "a", "b", TEXT, f"{TEXT} 1", "a b c"]), max_size=12))
 def test_equal_texts_share_the_first_row_of_theirs(texts: list[str]) -> None:
     assert firsts(map(sketch, texts)).tolist() == [texts.index(text) for text in texts]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), min_size=1, max_size=12))
 def test_the_best_of_each_is_kept_and_of_equal_ones_the_first(rows: list[tuple[str, int]]) -> None:
     import numpy

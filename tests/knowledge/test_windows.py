@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium.knowledge import HashEmbedder, Index, default_embedder
@@ -41,6 +41,7 @@ def test_passages_are_divided_until_they_fit(text: str) -> None:
     assert whole.replace("#", "") == "".join(text.split()).replace("#", "")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_any_text_is_divided_without_a_loss(text: str) -> None:
     def fits(part: str) -> bool:
