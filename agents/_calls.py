@@ -14,7 +14,7 @@ from ..core.ids import digest
 from ..core.messages import Message, ToolCall
 from ..core.trust import Origin, Trust, origins_here, trust_of
 from ..guardrails import Frozen
-from ..runs import call_key, call_tool, cannot_wait, validated, verdict_for
+from ..runs import call_key, call_tool, cannot_wait, has_leave, validated, verdict_for
 from ..tools import Tool, ToolResult
 
 Way = Literal["allow", "ask", "deny", "error"]
@@ -65,6 +65,18 @@ def weigh(
     came = (origins_here() or frozenset[Origin]()).union(*(message.origins for message in read))
     weight = _Weight(came, read, frozen)
     return [_weighed(call, tools, call_key(turn, index), weight) for index, call in enumerate(calls)]
+
+
+async def with_leave(calls: Sequence[ProposedCall], tools: Mapping[str, Tool]) -> list[ProposedCall]:
+    """The calls, of which those that a standing approval takes in ask nobody."""
+    return [await _with_leave(call, tools) if call.way == "ask" else call for call in calls]
+
+
+async def _with_leave(call: ProposedCall, tools: Mapping[str, Tool]) -> ProposedCall:
+    tool = tools[call.tool]
+    if not await has_leave(tool, call.arguments, call.trust):
+        return call
+    return call.model_copy(update={"way": "allow", "inside": tool.effect == "read"})
 
 
 def with_ids(message: Message, known: Sequence[Message], turn: int) -> Message:

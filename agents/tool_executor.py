@@ -17,7 +17,7 @@ from ..models import model as resolve
 from ..runs import Edit, ask, plans_first, tool_question
 from ..tools import Tool, ToolResult, as_tools
 from ._agent import Agent
-from ._calls import ProposedCall, act, act_inside, told, weigh, with_ids
+from ._calls import ProposedCall, act, act_inside, told, weigh, with_ids, with_leave
 from ._proposing import Proposer
 
 Gives = Literal["results", "text", "both"]
@@ -203,6 +203,7 @@ class ToolExecutor(Agent):
         while turn < self.max_turns:
             said = with_ids(await self._proposer.propose(conversation, goal), conversation, turn)
             calls = weigh(said.tool_calls, self._by_name, turn=turn, read=conversation, frozen=frozen)
+            calls = await with_leave(calls, self._by_name)
             conversation = [*conversation, said]
             if not calls:
                 return _Stop(conversation[known:], results, turn, said.content, [])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InvalidDecision, InvalidInput, UnknownApproval
-from .asking import changed_value, editable, make_decision, read_answer
+from .asking import changed_value, editable, make_decision, patterns_of, read_answer
 from .failures import DONE
 from .opening import graph_of_run, open_runner, person, store_url, tell_damage
 from .running import RunOptions, report
@@ -90,6 +90,8 @@ def decision_of(approval: Approval, given: Given) -> Decision:
             if given.content is None:
                 raise InvalidDecision(approval.approval_id, "respond needs the answer: answer ID respond TEXT.")
             content = read_answer(given.content, approval.schema)
+        case "always":
+            content = _patterns(approval, given.settings)
         case "extend":
             content = _amount(approval, given.content)
         case _:
@@ -119,6 +121,13 @@ def _edit(approval: Approval, given: Given) -> Any:
     except ValueError as error:
         raise InvalidDecision(approval.approval_id, f"the edit is refused: {error}.") from error
     return value
+
+
+def _patterns(approval: Approval, settings: Sequence[str]) -> dict[str, str]:
+    try:
+        return patterns_of(settings)
+    except ValueError as error:
+        raise InvalidDecision(approval.approval_id, f"{error}.") from error
 
 
 def _amount(approval: Approval, text: str | None) -> float:

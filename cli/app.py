@@ -372,12 +372,38 @@ def answer(
 
 @app.command()
 def approve(
-    approval_id: ApprovalId, by: By = None, digest: Digest = None, db: Database = None, as_json: Json = False
+    approval_id: ApprovalId,
+    always: Annotated[bool, typer.Option("--always", help="Also the like of it in this run, until revoked.")] = False,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="NAME=PATTERN", help="With --always: an argument that may differ. Repeatable."),
+    ] = None,
+    by: By = None,
+    digest: Digest = None,
+    db: Database = None,
+    as_json: Json = False,
 ) -> int:
-    """Short for `answer ID approve`."""
+    """Short for `answer ID approve`; with --always a standing approval."""
     from .answering import Given, answer
 
-    return answer(approval_id, Given("approve", None, [], by, digest), model=None, db=db, as_json=as_json)
+    word = "always" if always or vary else "approve"
+    return answer(approval_id, Given(word, None, vary or [], by, digest), model=None, db=db, as_json=as_json)
+
+
+@app.command()
+def standing(run_id: RunId, db: Database = None, as_json: Json = False) -> int:
+    """List the standing approvals of a run."""
+    from .standing import standing
+
+    return standing(run_id, db=db, as_json=as_json)
+
+
+@app.command()
+def revoke(approval_id: ApprovalId, by: By = None, db: Database = None, as_json: Json = False) -> int:
+    """Take back a standing approval; calls like it ask again."""
+    from .standing import revoke
+
+    return revoke(approval_id, by, db=db, as_json=as_json)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .inputs import read_value
@@ -24,6 +24,7 @@ _LETTERS = {
     "d": "not_happened",
     "t": "retry",
     "x": "extend",
+    "a": "always",
 }
 _OFFERS = {
     "approve": "[y] approve",
@@ -42,6 +43,9 @@ _TITLES = {
     "budget": "The budget is spent",
     "input": "A question",
 }
+
+
+_VARY = "Which arguments may differ, as name=pattern with commas between (empty: none): "
 
 
 class Dialogue(Protocol):
@@ -95,6 +99,8 @@ class Asker:
         if allowed == ("respond",):
             return "respond"
         offers = "  ".join(_OFFERS[word] for word in allowed)
+        if always := approval.kind == "tool_call" and "approve" in allowed:
+            offers += "  [a] always in this run"
         default = "reject" if "reject" in allowed else None
         shown = "n" if default else "later"
         said = (await self._dialogue.line(f"{offers}  [l] later  (default {shown}): ")).strip().lower()
@@ -103,13 +109,15 @@ class Asker:
         if said in ("l", "later", "q"):
             return None
         word = _LETTERS.get(said, {"no": "reject", "yes": "approve"}.get(said, said.replace("-", "_")))
-        if word not in allowed:
+        if word not in allowed and not (always and word == "always"):
             raise _Again(f"{said!r} is not an answer here.")
         return word
 
     async def _decision(self, word: str, approval: Approval) -> Decision:
         content: Any = None
         match word:
+            case "always":
+                content = _patterns(await self._dialogue.line(_VARY))
             case "edit":
                 content = await self._edited(editable(approval))
             case "reject":
@@ -163,6 +171,21 @@ def changed_value(value: Any, text: str) -> Any:
         raise ValueError(f"it is not JSON ({error})") from error
 
 
+def patterns_of(settings: Iterable[str]) -> dict[str, str]:
+    """Arguments that may differ, each with its pattern, from `name=pattern`; a name alone takes any value.
+
+    Raises:
+        ValueError: A pattern stands there without a name.
+    """
+    found: dict[str, str] = {}
+    for setting in filter(str.strip, settings):
+        name, _, pattern = setting.partition("=")
+        if not name.strip():
+            raise ValueError(f"{setting.strip()!r} names no argument; give name=pattern")
+        found[name.strip()] = pattern.strip() or "*"
+    return found
+
+
 def read_answer(text: str, schema: Mapping[str, Any] | None) -> Any:
     """A typed answer as JSON where a schema asks for more than text, else the text itself."""
     if schema is None or schema.get("type") == "string":
@@ -175,12 +198,14 @@ def make_decision(word: str, content: Any, by: str) -> Decision:
 
     Args:
         word: One of the decision words, with `_`.
-        content: The edit's value, the reason, the answer, the result or the amount.
+        content: The edit's value, the reason, the answer, the result, the amount, or what may differ for always.
         by: Who decides.
     """
     from ..runs import decisions
 
     match word:
+        case "always":
+            return decisions.Approve(by=by, standing=content)
         case "edit":
             return decisions.Edit(content, by=by)
         case "reject":
@@ -201,6 +226,13 @@ def make_decision(word: str, content: Any, by: str) -> Decision:
 
 def _same_kind(old: Any, text: str) -> Any:
     return text if isinstance(old, str) else read_value(text)
+
+
+def _patterns(text: str) -> dict[str, str]:
+    try:
+        return patterns_of(text.split(","))
+    except ValueError as error:
+        raise _Again(f"Not given: {error}.") from error
 
 
 def _amount(text: str) -> float:

@@ -1,7 +1,17 @@
 """What makes a run durable: leases, approval records, the effect journal, events, the Runner."""
 
 from .budget import Budget
-from .calls import call_key, call_tool, cannot_wait, guarded, plans_first, tool_question, validated, verdict_for
+from .calls import (
+    call_key,
+    call_tool,
+    cannot_wait,
+    guarded,
+    has_leave,
+    plans_first,
+    tool_question,
+    validated,
+    verdict_for,
+)
 from .decisions import (
     Approval,
     Approve,
@@ -23,6 +33,7 @@ from .events import KINDS, LIVE_ONLY, STOPS, Event, EventKind
 from .retention import Pruned, Retention
 from .run import AT_REST, Run, RunStatus
 from .runner import MEMORY, Runner
+from .standing_approvals import StandingApproval
 from .steps import Step
 from .target import AnyGraph, ManagedGraph, Target
 
@@ -53,6 +64,7 @@ __all__ = [
     "RunStatus",
     "Runner",
     "STOPS",
+    "StandingApproval",
     "Step",
     "Target",
     "ask",
@@ -62,6 +74,7 @@ __all__ = [
     "decision_from_json",
     "decision_to_json",
     "guarded",
+    "has_leave",
     "plans_first",
     "question",
     "tool_question",

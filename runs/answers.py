@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import InvalidArguments, InvalidDecision
 from ..tools.base import Tool
-from .decisions import Decision, Edit, Extend, Respond, decision_to_json
+from .decisions import Approve, Decision, Edit, Extend, Respond, decision_to_json
+from .standing_approvals import checked_standing
 from .store import ApprovalRow
 
 _TEXTS = frozenset({"by", "reason", "result"})
@@ -28,6 +29,8 @@ def checked(row: ApprovalRow, decision: Decision, tool: Tool | None) -> Decision
         words = ", ".join(row.allowed)
         raise InvalidDecision(row.approval_id, f"{decision.word!r} is not a possible answer. Possible: {words}.")
     match decision:
+        case Approve(standing=standing) if standing is not None:
+            return checked_standing(row, decision)
         case Edit(args=args, by=by):
             return Edit(_edited(row, args, tool), by)
         case Extend(amount=amount):

@@ -18,10 +18,11 @@ from ..core.ids import digest
 from ..core.messages import ToolCall
 from ..core.tape import Codec, tape_in_use, through
 from ..core.trust import Origin, Trust, met, origins_here, trust_of
+from ..guardrails.destinations import destinations_in
 from ..guardrails.policy import BY_RULE, Frozen, Judgement, Policy, Verdict
 from ..models.taping import tell_again
 from ..tools.base import IdempotencyKey, Tool, ToolContext, ToolResult
-from . import journal
+from . import journal, standing_approvals
 from .decisions import Decision, DecisionWord, Edit, Question, Reject, Respond, ask, question
 from .interrupts import as_json
 from .scope import RunScope, current_scope, node_namespace, node_path
@@ -57,6 +58,13 @@ def verdict_for(
     if verdict == "ask" and scope and scope.reusable and arguments is not None:
         return "allow" if (tool.name, journal.call_digest(tool, arguments)) in scope.reusable else verdict
     return verdict
+
+
+async def has_leave(tool: Tool, arguments: Mapping[str, Any], trust: Trust) -> bool:
+    """Whether a standing approval of the run takes in this call, so that nobody need be asked."""
+    scope = current_scope()
+    payload = {"tool": tool.name, "args": as_json(dict(arguments)), "trust": trust}
+    return scope is not None and await standing_approvals.found(scope, payload) is not None
 
 
 def plans_first() -> bool:
@@ -103,6 +111,7 @@ def tool_question(
     }
     if judged.destinations:
         payload["destinations"] = dict(judged.destinations)
+        payload["destined_by"] = [name for name in arguments if destinations_in(tool, {name: arguments[name]})]
     if came:
         payload["origins"] = dict.fromkeys(arguments, came)
     if seen_in:

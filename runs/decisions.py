@@ -33,8 +33,8 @@ class Question(TypedDict):
     kind: Kind
     payload: dict[str, JsonValue]
     """Everything that the person must see. tool_call: tool, args, description, risk, effect, trust, why it is asked,
-    and where known destinations (each known or not), origins (by argument, where what it was made from came from)
-    and seen_in (by argument, where it stands).
+    and where known destinations (each known or not), destined_by (the arguments that name them), origins (by argument,
+    where what it was made from came from) and seen_in (by argument, where it stands).
     review: field, value. in_doubt: tool, args, key, since. input: prompt."""
     allowed: list[DecisionWord]
     schema: dict[str, Any] | None
@@ -67,7 +67,7 @@ def question(
     )
 
 
-_ABOUT = frozenset({"trust", "origins", "seen_in", "destinations", "why"})
+_ABOUT = frozenset({"trust", "origins", "seen_in", "destinations", "destined_by", "why"})
 """Parts of a tool call's payload that tell of the call and are no part of it."""
 
 
@@ -90,6 +90,9 @@ class Approve:
     """Go on exactly as shown."""
 
     by: str = "unknown"
+    standing: Mapping[str, str] | None = None
+    """Of a tool call: leave for the like of it in this run, until it is revoked. Arguments that may differ, each with a
+    pattern in which `*` stands for any text; the others must be as shown. None gives leave for this call alone."""
     word: Literal["approve"] = field(default="approve", init=False)
 
 
@@ -187,6 +190,8 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
     """The decision as JSON types: its word, who, and its content."""
     body: dict[str, Any] = {"decision": decision.word, "by": decision.by}
     match decision:
+        case Approve(standing=standing) if standing is not None:
+            body["standing"] = dict(standing)
         case Edit(args=args):
             body["args"] = args
         case Reject(reason=reason):
@@ -211,7 +216,7 @@ def decision_from_json(body: Mapping[str, Any]) -> Decision:
     by = _text(body, "by", "unknown")
     match body.get("decision"):
         case "approve":
-            return Approve(by)
+            return Approve(by, _patterns(body))
         case "edit":
             return Edit(body.get("args"), by)
         case "reject":
@@ -235,6 +240,17 @@ def _text(body: Mapping[str, Any], name: str, default: str = "") -> str:
         return str(body.get(name, default))
     except (ValueError, RecursionError):  # an integer of thousands of digits, a list nested as deeply
         raise InvalidInput(name, "it is text.") from None
+
+
+def _patterns(body: Mapping[str, Any]) -> dict[str, str] | None:
+    given: Any = body.get("standing")
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        found = cast("Mapping[Any, Any]", given)
+        if all(isinstance(part, str) for pair in found.items() for part in pair):
+            return dict(found)
+    raise InvalidInput("standing", "give an object of argument names and patterns, as in {'text': '*'}.")
 
 
 def _amount(body: Mapping[str, Any]) -> float:

@@ -32,6 +32,7 @@ from .decisions import (
 )
 from .interrupts import as_json
 from .scope import RunScope
+from .standing_approvals import covering
 from .store import approvals, effects
 from .store.rows import EffectRow, EffectState, Intent
 
@@ -100,12 +101,12 @@ async def decision_on(scope: RunScope, asked: Question) -> Decision | None:
 
 
 async def decide(scope: RunScope, asked: Question) -> Decision:
-    """The recorded decision on exactly this question; parks the run while there is none.
+    """The recorded decision on exactly this question, or a standing one; parks the run while there is none.
 
     LangGraph hands answers to a node by position, so what `ask` returns is not believed: it only uses
     up a position that an earlier question of the same node held.
     """
-    decision = await decision_on(scope, asked)
+    decision = await decision_on(scope, asked) or await covering(scope, asked)
     while decision is None:
         ask([asked])
         decision = await decision_on(scope, asked)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from sqlite3 import Connection
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import CorruptState, GraphChanged
@@ -35,6 +35,7 @@ from .registry import Registry
 from .retention import Pruned, Retention, keep_pruning, prune
 from .run import AT_REST, Run, RunStatus
 from .scope import lane_of
+from .standing_approvals import StandingApproval, standing_of
 from .steps import Step, steps_of
 from .store import ApprovalRow, Found, RunRow, Store, approvals, effects, events, runs, salvage, tip
 from .target import AnyGraph, Target
@@ -553,6 +554,27 @@ class Runner:
         passed = await RunGuard(guards, known).decided(said)
         await keep(self._store, run.run_id, known)
         return Edit(passed, decision.by) if isinstance(decision, Edit) else Respond(passed, decision.by)
+
+    async def standing(self, run_id: str) -> list[StandingApproval]:
+        """The standing approvals of a run, in the order given; those that were revoked, too.
+
+        Raises:
+            UnknownRun: There is no such run.
+        """
+        await self._store.read(lambda conn: runs.get(conn, run_id))
+        rows = await self._store.read(lambda conn: approvals.decided_calls(conn, run_id))
+        return [given for row in rows if (given := standing_of(row)) is not None]
+
+    async def revoke(self, approval_id: str, *, by: str = "unknown") -> StandingApproval:
+        """Take back a standing approval: from here on, calls like it ask again. What was done stays done.
+
+        Raises:
+            UnknownApproval: There is no such approval, or it gave leave for one call alone.
+        """
+        await self._store.refuse_unsound()
+        now = self._engine.clock.now()
+        row = await self._store.write(lambda conn: approvals.revoke(conn, approval_id, by=by, now=now), full=True)
+        return cast("StandingApproval", standing_of(row))
 
     async def _settled(self, row: ApprovalRow, run: RunRow) -> tuple[ApprovalRow, RunRow]:
         """An open question and its run once the run stands in its graph as that is now."""

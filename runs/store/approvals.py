@@ -54,6 +54,27 @@ def by_key(conn: sqlite3.Connection, run_id: str, question_key: str) -> list[App
     return _fetch(conn, "WHERE run_id=? AND question_key=? ORDER BY link DESC", run_id, question_key)
 
 
+def decided_calls(conn: sqlite3.Connection, run_id: str) -> list[ApprovalRow]:
+    """The tool calls of a run that a person has decided about, in the order asked."""
+    return _fetch(conn, "WHERE run_id=? AND kind='tool_call' AND state='decided' ORDER BY link", run_id)
+
+
+def revoke(conn: sqlite3.Connection, approval_id: str, *, by: str, now: datetime) -> ApprovalRow:
+    """Take back the standing leave that an approval gave; what was done by it stays done. Twice is once.
+
+    Raises:
+        UnknownApproval: There is no such approval, or it gave no standing leave.
+    """
+    row = get(conn, approval_id)
+    decision = dict(row.decision or {})
+    if decision.get("standing") is None:
+        raise UnknownApproval(approval_id)
+    if decision.get("revoked") is None:
+        row = replace(row, decision={**decision, "revoked": {"by": by, "at": now.isoformat()}})
+        _store(conn, row)
+    return row
+
+
 def inbox(
     conn: sqlite3.Connection,
     *,

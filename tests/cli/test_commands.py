@@ -72,6 +72,27 @@ def test_a_policy_that_the_environment_names_wins_over_the_graphs(
     assert "rules.*: 'perhaps' is none of allow, ask, deny" in broken.line
 
 
+def test_a_standing_approval_is_given_listed_and_revoked(collegium: Command) -> None:
+    run = collegium("run", "flow.py", "bob", "--json").json
+    approval = run["approvals"][0]["id"]
+
+    refused = collegium("approve", approval, "--vary", "sum=*")
+    done = collegium("approve", approval, "--always", "--vary", "amount=1*", "--by", "ada", "--json")
+    listed = collegium("standing", run["run_id"], "--json").json
+    shown = collegium("standing", run["run_id"]).out
+    revoked = collegium("revoke", approval, "--by", "eve", "--json").json
+
+    assert (refused.status, done.status) == (2, 0)
+    assert "no argument 'sum'" in refused.line
+    assert [(one["tool"], one["patterns"], one["by"], one["revoked_by"]) for one in listed] == [
+        ("pay", {"amount": "1*"}, "ada", None)
+    ]
+    assert "amount: like 1*" in shown
+    assert "1 standing approval." in shown
+    assert revoked["revoked_by"] == "eve"
+    assert collegium("revoke", "ap-none").status == 2
+
+
 def test_yes_approves_and_the_record_says_so(collegium: Command, project: Path) -> None:
     done = collegium("run", "flow.py", "bob", "--set", "amount=2.5", "--yes")
 
