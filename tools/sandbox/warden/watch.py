@@ -36,7 +36,11 @@ class _Box:
             pipes = self._start()
         except OSError as error:
             return f"failed {error}".replace("\n", " "), b"", b""
-        ended_by = self._watch(pipes)
+        try:
+            ended_by = self._watch(pipes)
+        except Exception as error:  # whatever went wrong while it was watched, nothing of it may live on
+            self.status = f"failed while it was watched, {type(error).__name__}: {error}".encode()
+            ended_by = "gone"
         self._kill()
         if self._drain(pipes) and ended_by == "itself":
             ended_by = "output"
