@@ -54,7 +54,8 @@ class NotJson:
         if self.schema is not None:
             from jsonschema import Draft202012Validator
 
-            if not Draft202012Validator(self.schema).is_valid(value):
+            validator: Any = Draft202012Validator(self.schema)
+            if not validator.is_valid(value):
                 yield Finding(0, len(text), "wrong_shape")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, overload, runtime_checkable
 
 from ..core.errors import GraphSetupError
 from .finding import Finder, Finding
@@ -128,7 +128,13 @@ class Guards(Sequence[Guard]):
     def __len__(self) -> int:
         return len(self._guards)
 
-    def __getitem__(self, place: Any) -> Any:
+    @overload
+    def __getitem__(self, place: int) -> Guard: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Guard]: ...
+
+    def __getitem__(self, place: int | slice) -> Guard | Sequence[Guard]:
         return self._guards[place]
 
     def __iter__(self) -> Iterator[Guard]:
