@@ -41,21 +41,27 @@ def without() -> Generator[None]:
 
     blank, allowed = Reading(), Judgement("allow", "", {})
 
-    def nothing(*_: Any, **__: Any) -> None:
-        return None
+    def always(value: Any) -> Any:
+        def given(*_: Any, **__: Any) -> Any:
+            return value
+
+        return given
+
+    def as_it_came(_: Any, result: Any, __: Any) -> Any:
+        return result
 
     replaced: list[tuple[Any, str, Any]] = [
-        (labels.Labeller, "begin", lambda *_, **__: blank),
-        (labels.Labeller, "landed", lambda _, result, __: result),
-        (labels.Labeller, "entered", lambda *_: {}),
-        (lowering, "write_channel", nothing),
-        (nodes, "leave", nothing),
-        (routers, "led_by", nothing),
-        (backend, "_note_origins", nothing),
-        (calls, "met", nothing),
-        (_calls, "origins_here", lambda: None),
-        (_calls, "trust_of", lambda _: "trusted"),
-        (Policy, "judge", lambda *_, **__: allowed),
+        (labels.Labeller, "begin", always(blank)),
+        (labels.Labeller, "landed", as_it_came),
+        (labels.Labeller, "entered", always({})),
+        (lowering, "write_channel", always(None)),
+        (nodes, "leave", always(None)),
+        (routers, "led_by", always(None)),
+        (backend, "_note_origins", always(None)),
+        (calls, "met", always(None)),
+        (_calls, "origins_here", always(None)),
+        (_calls, "trust_of", always("trusted")),
+        (Policy, "judge", always(allowed)),
     ]
     with ExitStack() as stack:
         for place, name, value in replaced:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, Vali
 from pydantic_core import PydanticUndefined, SchemaValidator
 
 from ..core.errors import InvalidWrite, nearest
+from ..core.trust import Origin
 from .reducers import Append, MergeById, is_reducer, merges_safely, plainly
 from .state import CameFrom, Keep
 from .typing_match import accepts_none, item_type, second_parameter_type
@@ -43,7 +44,9 @@ class Field:
         self.reducer: Any = next((marker for marker in info.metadata if is_reducer(marker)), None)
         self.messages = _adds_messages(self.reducer)
         self.kept = self.messages or any(isinstance(marker, Keep) for marker in info.metadata)
-        self.came = frozenset(marker.origin for marker in info.metadata if isinstance(marker, CameFrom))
+        self.came: frozenset[Origin] = frozenset(
+            marker.origin for marker in info.metadata if isinstance(marker, CameFrom)
+        )
         """Where all its values come from, as declared."""
         self.update_type = self._update_type()
         self.written_type = _written_type(self)

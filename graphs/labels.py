@@ -105,7 +105,7 @@ class Labeller:
             return self._commanded(cast("Command[Any]", result), seen)
         if isinstance(result, list):
             return [self.landed(part, seen) for part in cast("list[Any]", result)]
-        return cast(Any, result)
+        return result
 
     def _commanded(self, command: Command[Any], seen: Reading) -> Command[Any]:
         pairs = cast("list[tuple[str, Any]]", cast(Any, command)._update_as_tuples())
@@ -124,7 +124,7 @@ class Labeller:
         for name in update:
             now = _ordered(seen.written[name]) if name in seen.written else every
             if name in self._came:
-                now = _ordered({*now, *self._came[name]})
+                now = _ordered(set[Origin](now).union(self._came[name]))
             known = seen.labels.get(name, ())
             if known != now and not (self._fields[name].reducer is not None and set(now) <= set(known)):
                 fresh[name] = now
@@ -138,7 +138,7 @@ class Labeller:
             came: Iterable[Origin] = ("user",)
             if outer is not None:
                 came = outer.found if outer.entering is None else outer.entering.get(name, ())
-            labels[name] = _ordered({*came, *kept.get(name, ()), *self._came.get(name, ())})
+            labels[name] = _ordered(set[Origin](came).union(kept.get(name, ()), self._came.get(name, ())))
         return labels
 
 

@@ -98,7 +98,7 @@ def _host(url: str) -> str:
         return f"unclear:{url.lower()!r}"
     try:
         parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
+        host = "" if "@" in parts.netloc else (parts.hostname or "").rstrip(".")
     except ValueError:
         host = ""
-    return host if host and "@" not in parts.netloc else f"unclear:{url.lower()!r}"
+    return host or f"unclear:{url.lower()!r}"

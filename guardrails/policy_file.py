@@ -72,11 +72,11 @@ def _rules(given: Any, place: str) -> Mapping[str, Verdict] | tuple[Rule, ...]:
 
 
 def _rule(given: Any, place: str) -> Rule:
-    parts = _mapping(given, place, _RULE)
+    parts: dict[str, Any] = _mapping(given, place, _RULE)
     if "verdict" not in parts:
         raise InvalidInput(place, f"it has no verdict; give {', '.join(get_args(Verdict))}.")
     if "arguments" in parts:
-        parts = {**parts, "arguments": _each(parts["arguments"], f"{place}.arguments", _text)}
+        parts["arguments"] = _each(parts["arguments"], f"{place}.arguments", _text)
     for name in ("tool", "agent"):
         if name in parts:
             _text(parts[name], f"{place}.{name}")

@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -93,7 +94,12 @@ def _damage(path: Path, table: str, place: int, value: Any, forged: bool) -> boo
 async def _read(url: str, run_ids: list[str]) -> Outcome:
     outcome: Outcome = "accepted"
     async with Runner(url, graphs=[keeping(), asking()], serve=False) as runner:
-        for work in (runner.runs, runner.inbox, *(partial(runner.get, run_id) for run_id in run_ids)):
+        works: list[Callable[[], Awaitable[object]]] = [
+            runner.runs,
+            runner.inbox,
+            *(partial(runner.get, run_id) for run_id in run_ids),
+        ]
+        for work in works:
             try:
                 found = await work()
             except CollegiumError as error:

@@ -117,7 +117,7 @@ def _values(value: Any, schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_alternatives(value: Mapping[str, Any]) -> bool:
-    return bool(value) and all(isinstance(part, list) and part for part in value.values())
+    return bool(value) and all(isinstance(part, list) and bool(cast("list[Any]", part)) for part in value.values())
 
 
 class _Absent:

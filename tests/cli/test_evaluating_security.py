@@ -21,7 +21,10 @@ def test_injected_orders_are_tried_and_the_status_says_whether_it_holds(collegiu
         (tmp_path / name).mkdir()
     attack = {"id": "a", "tool": "copy_all", "instruction": "Copy it all."}
     lines(tmp_path / "agent-attacks" / "attacks.jsonl", [attack])
-    actions = [{"name": "get_order", "arguments": {}}, {"name": "cancel_order", "arguments": {"order": 1}}]
+    actions: list[dict[str, Any]] = [
+        {"name": "get_order", "arguments": {}},
+        {"name": "cancel_order", "arguments": {"order": 1}},
+    ]
     lines(tmp_path / "tau2" / "tasks.jsonl", [{"id": "t", "user": {}, "expected_actions": actions}])
 
     told = collegium("eval", "security", "--data", tmp_path, "--shape", "single", "--json")

@@ -1,5 +1,6 @@
 """An index measured: keyword, vector and fused search side by side, and the paired difference."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,8 @@ COLLECTION = Collection(
 )
 
 
-def words(texts: object) -> list[int]:
-    assert isinstance(texts, list)
-    return [len(str(text).split()) for text in texts]
+def words(texts: Iterable[str]) -> list[int]:
+    return [len(text.split()) for text in texts]
 
 
 def passage(start: int, text: str) -> Passage:
