@@ -277,7 +277,11 @@ class _Move:
     def _versions(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """A new version for each value, as earlier checkpoints still name the old ones; triggers keep theirs."""
         old: dict[str, int] = self.body.checkpoint["channel_versions"]
-        kept = {self._channel(name): version for name, version in old.items() if _is_control(name) and name != TASKS}
+        kept = {
+            self._channel(name): version
+            for name, version in old.items()
+            if _is_control(name) and name not in (TASKS, LABELS)
+        }
         # Half of a version's random bits: later, and shared with nothing that the thread has stored.
         fresh = max(old.values()) + 1 + random.getrandbits(39)
         return dict.fromkeys(values, fresh) | kept
