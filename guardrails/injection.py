@@ -72,7 +72,7 @@ def _low(text: str) -> str:
 def _counted(signs: list[Sign]) -> list[Sign]:
     """The signs if together they are enough."""
     enough = any(sign.strong for sign in signs) or len({sign.name for sign in signs}) > 1
-    return sorted(set(signs), key=lambda sign: sign.start) if enough else []
+    return sorted(set(signs), key=lambda sign: (sign.start, not sign.strong, sign.name)) if enough else []
 
 
 def _signs(text: str) -> Iterator[Sign]:
