@@ -84,12 +84,18 @@ def other_arguments(_: Path, store: sqlite3.Connection) -> None:
     store.execute("""UPDATE approval SET payload=replace(payload, '"label":"w', '"label":"v')""")
 
 
+def gone(folder: Path, store: sqlite3.Connection) -> None:
+    """A store without a run that was accepted."""
+    accepted = json.loads((folder / "accepted.jsonl").read_text("utf-8").splitlines()[0])
+    store.execute("DELETE FROM run WHERE run_id = ?", (accepted["run_id"],))
+
+
 PLANTS: list[tuple[str, Plant]] = [
     ("twice", again),
     ("not intended", unknown),
     ("wrong outcome", undone),
     ("not approved", other_arguments),
-    ("lost", lambda _, store: store.execute("DELETE FROM run WHERE run_id=(SELECT min(run_id) FROM run)")),
+    ("lost", gone),
     ("unfinished", lambda _, store: store.execute("UPDATE run SET status='running'")),
     ("in doubt", lambda _, store: store.execute("UPDATE effect SET state='intent'")),
     ("lease left", lambda _, store: store.execute("UPDATE run SET owner='wk-gone'")),
