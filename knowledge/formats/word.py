@@ -33,7 +33,7 @@ def _check_size(source: str, data: bytes) -> None:
     try:
         with ZipFile(BytesIO(data)) as parts:
             size = sum(part.file_size for part in parts.infolist() if part.filename.endswith((".xml", ".rels")))
-    except (BadZipFile, ValueError, NotImplementedError) as error:
+    except (BadZipFile, ValueError, NotImplementedError) as error:  # the last: zipfile knows no such packing
         raise Unreadable(source, "it is damaged, or is no DOCX.") from error
     if size > MAX_UNPACKED:
         raise Unreadable(source, f"it unpacks to {size} bytes; at most {MAX_UNPACKED} are read.")
