@@ -300,7 +300,9 @@ async def test_a_damaged_store_is_not_given_another_key(path: Path) -> None:
     with pytest.raises(CorruptState, match="approval"):
         rekey(path, Keys(KEY), Keys(OTHER))
 
-    Store(str(path), key=KEY).open_now()
+    store = Store(str(path), key=KEY)
+    store.open_now()
+    await store.close()
 
 
 def rekeyed_until(path: Path, statement: int) -> int:
