@@ -15,6 +15,8 @@ IdSource = Callable[[str], str]
 """Makes an id from a prefix; a replay hands in its own."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def new_id(prefix: str) -> str:
@@ -28,11 +30,8 @@ def new_id(prefix: str) -> str:
 
 def _made_id(prefix: str) -> str:
     number = (time.time_ns() // 1_000_000 << 40) | int.from_bytes(os.urandom(5))
-    letters: list[str] = []
-    for _ in range(17):
-        number, rest = divmod(number, 32)
-        letters.append(_ALPHABET[rest])
-    return f"{prefix}-{''.join(reversed(letters))}"
+    pairs = "".join([_PAIRS[number >> shift & 1023] for shift in range(75, -1, -10)])
+    return f"{prefix}-{_ALPHABET[number >> 80 & 31]}{pairs}"
 
 
 def canonical_json(value: Any) -> str:
@@ -42,7 +41,7 @@ def canonical_json(value: Any) -> str:
         ValueError: The value holds NaN or infinity.
         TypeError: The value is not made of JSON types.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical(value)
 
 
 def digest(value: Any) -> str:

@@ -131,3 +131,14 @@ class Usage:
             self.model_calls + other.model_calls,
             self.usd + other.usd,
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name; asked for after every call, so without what `dataclasses.asdict` does for nesting."""
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cached_tokens": self.cached_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+            "model_calls": self.model_calls,
+            "usd": self.usd,
+        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, overload
 
@@ -255,7 +255,10 @@ def report(spec: str, completion: Completion[Any], duration_s: float, *, cached:
     run = current_run.get()
     if run is None:
         return
-    usage = replace(completion.usage, usd=cost_usd(spec, completion.usage) or 0.0)
+    usage = completion.usage
+    usd = cost_usd(spec, usage) or 0.0
+    if usd != usage.usd:
+        usage = replace(usage, usd=usd)
     tell(
         "model_called",
         {
@@ -269,4 +272,4 @@ def report(spec: str, completion: Completion[Any], duration_s: float, *, cached:
         },
     )
     run.spend(usage, completion.model or spec)
-    hear({"usage": asdict(usage), "model": completion.model or spec})
+    hear({"usage": usage.as_dict(), "model": completion.model or spec})

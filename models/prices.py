@@ -10,9 +10,9 @@ import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from ..core.errors import InvalidInput
+from ..core.errors import InvalidInput, UnknownModel
 from ..core.messages import Usage
 from .specs import Spec, parse_spec
 
@@ -39,23 +39,21 @@ def cost_usd(spec: str, usage: Usage) -> float | None:
         cached = min(usage.cached_tokens, usage.input_tokens)
         paid = (usage.input_tokens - cached) * own["input_usd"] + cached * own.get("cached_usd", own["input_usd"])
         return (paid + usage.output_tokens * own["output_usd"]) / _MILLION
-    parts = _parsed(spec)
-    if parts is None or not parts.profile.hosted:
-        return 0.0 if parts is not None and _is_own(parts) else None
-    return None if parts.url else _listed(parts, usage)
+    kind = _billing(spec)
+    return _listed(parse_spec(spec), usage) if kind == "listed" else 0.0 if kind == "own" else None
 
 
-def _is_own(parts: Spec) -> bool:
-    return parts.profile.transport in ("embedded", "scripted", "ollama") or parts.provider != "openai-compatible"
-
-
-def _parsed(spec: str) -> Spec | None:
-    from ..core.errors import UnknownModel
-
+@lru_cache(maxsize=1024)
+def _billing(spec: str) -> Literal["listed", "own", "unknown"]:
+    """Who says what the model costs; found once for each spec, since it is asked after every call."""
     try:
-        return parse_spec(spec)
+        parts = parse_spec(spec)
     except UnknownModel:  # a Model of the user's own goes by any name
-        return None
+        return "unknown"
+    if parts.profile.hosted:
+        return "unknown" if parts.url else "listed"
+    own = parts.profile.transport in ("embedded", "scripted", "ollama") or parts.provider != "openai-compatible"
+    return "own" if own else "unknown"
 
 
 def _listed(parts: Spec, usage: Usage) -> float | None:

@@ -125,7 +125,7 @@ def completion_to_json(completion: Completion[Any]) -> dict[str, Any]:
     if completion.tool_calls:
         said["tool_calls"] = [asdict(call) for call in completion.tool_calls]
     said |= {"model": completion.model, "finish_reason": completion.finish_reason, "requests": completion.requests}
-    said["usage"] = {name: value for name, value in asdict(completion.usage).items() if value}
+    said["usage"] = {name: value for name, value in completion.usage.as_dict().items() if value}
     for name in ("reasoning", "rung"):
         if (value := getattr(completion, name)) is not None:
             said[name] = value

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -490,7 +490,7 @@ class Lease:
 
     def _used(self) -> dict[str, Any]:
         """What the run has used so far, as changes of its row."""
-        return {"usage": asdict(self.scope.usage), "model": self.scope.model, "worked_s": self._worked_s}
+        return {"usage": self.scope.usage.as_dict(), "model": self.scope.model, "worked_s": self._worked_s}
 
     async def _rest(
         self,

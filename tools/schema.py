@@ -23,6 +23,8 @@ _PREFIX = "arg_"
 """Fields are called `arg_x` with the alias `x`: a parameter may then be called `json` or `_x`, which
 pydantic refuses or warns about as a field name."""
 
+_strict_json = json.JSONEncoder(allow_nan=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -47,7 +49,7 @@ class Signature:
                 number, nor a number for text.
         """
         try:
-            text = json.dumps(to_jsonable_python(dict(arguments)), allow_nan=False)
+            text = _strict_json(to_jsonable_python(dict(arguments)))
             checked = self.arguments.model_validate_json(text, strict=True)
             if self.numbered and (problem := _first_misfit(self.parameters, json.loads(text))):
                 raise InvalidArguments(tool, problem)
