@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from .config import Server
 from .limits import FloodedError, Meter
 
 _PROBLEM = "the answer is larger than allowed"
+_EVENT_ENDS = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 
 def make_client(server: Server, meter: Meter, cut: Callable[[str], None]) -> httpx2.AsyncClient:
@@ -48,13 +50,19 @@ class _CountedStream(httpx2.AsyncByteStream):
         self._inner, self._meter, self._cut, self._whole = inner, meter, cut, whole
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size, line_end = 0, b""
         async for chunk in self._inner:
+            size += len(chunk)
+            events = 0
+            if not self._whole:
+                seen = line_end + chunk  # an event's end may come in two parts
+                ends = [found.end() for found in _EVENT_ENDS.finditer(seen)]
+                rest = seen[ends[-1] :] if ends else seen
+                events, size = len(ends), len(rest) if ends else size
+                line_end = rest[len(rest.rstrip(b"\r\n")) :]
             try:
-                size += len(chunk)
-                self._meter.took(len(chunk), chunk.count(b"\n\n"))
-                if self._whole:
-                    self._meter.check_message(size)
+                self._meter.took(len(chunk), events)
+                self._meter.check_message(size)
             except FloodedError as error:
                 self._cut(str(error))
                 raise httpx2.ReadError(_PROBLEM) from error

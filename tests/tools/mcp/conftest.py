@@ -37,6 +37,28 @@ def misbehaving(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
+def far(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Makes the entry of such a server that is spoken to over HTTP; it runs as long as the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def entry(mode: str, elsewhere: str = "", **settings: Any) -> dict[str, Any]:
+        environment = {**os.environ, "FOLDER": str(tmp_path), "ELSEWHERE": elsewhere}
+        command = [sys.executable, str(MISBEHAVING), mode, "http"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        running.append(process)
+        assert process.stdout
+        port = int(process.stdout.readline())
+        return {"url": f"http://127.0.0.1:{port}/mcp", "collegium": {**HARMLESS, **settings}}
+
+    try:
+        yield entry
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
 def configure(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
     """Writes a file with these servers and returns its path."""
 

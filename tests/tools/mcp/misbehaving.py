@@ -1,12 +1,15 @@
 """MCP servers that no SDK would write: a few lines that speak the protocol and break it on purpose.
 
-Usage: misbehaving.py MODE; each mode is one of the functions below. State between starts lies in $FOLDER.
+Usage: misbehaving.py MODE [http]; each mode is one of the functions below. State between starts lies in $FOLDER.
+With `http` it speaks streamable HTTP at a free port, which it prints first.
 """
 
 import json
 import os
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,26 @@ FOLDER = Path(os.environ.get("FOLDER", "."))
 OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 
 
+answering = threading.local()
+"""`file`: the body of the HTTP answer that this thread writes."""
+
+
 def say(message: dict[str, Any]) -> None:
-    """One line to the client."""
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-    sys.stdout.flush()
+    """One line to the client, or one event over HTTP."""
+    text = json.dumps({"jsonrpc": "2.0", **message})
+    if (file := getattr(answering, "file", None)) is None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    else:
+        file.write(f"data: {text}\n\n".encode())
+
+
+def pour() -> None:
+    """A part of a line that never ends."""
+    if (file := getattr(answering, "file", None)) is None:
+        sys.stdout.write("x" * 65_536)
+    else:
+        file.write(b"data: " + b"x" * 65_536)
 
 
 def tool(name: str, description: str = "A tool.", schema: dict[str, Any] = OBJECT) -> dict[str, Any]:
@@ -65,7 +84,11 @@ def called(request: int) -> None:  # noqa: C901 - a list of modes
                 say({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
         case "flood_line":
             while True:
-                sys.stdout.write("x" * 65_536)
+                pour()
+        case "flood_split":
+            while True:
+                for part in (b": x\r", b"\n", b"\r\n"):  # over HTTP only: the end of an event, in pieces
+                    answering.file.write(part)
         case "flood_errors":
             while True:
                 sys.stderr.write("x" * 65_536)
@@ -100,27 +123,69 @@ HELLO = {
 }
 
 
+def answer(request: dict[str, Any]) -> None:
+    """One request."""
+    match request["method"]:
+        case "initialize":
+            say({"id": request["id"], "result": HELLO})
+        case "tools/list":
+            say({"id": request["id"], "result": listed(cursor_of(request))})
+        case "tools/call":
+            called(request["id"])
+        case _:
+            say({"id": request["id"], "error": {"code": -32601, "message": "Method not found"}})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Streamable HTTP: every answer is a stream of events that ends when the server closes it."""
+
+    def do_POST(self) -> None:
+        request: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if request.get("method") == "tools/call" and MODE == "redirecting":
+            self.send_response(307)
+            self.send_header("Location", os.environ["ELSEWHERE"])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if "id" not in request or "method" not in request:
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        answering.file = self.wfile
+        try:
+            answer(request)
+        except (BrokenPipeError, ConnectionResetError):
+            (FOLDER / "hung_up").touch()
+
+    def do_GET(self) -> None:
+        self.send_error(405)
+
+    do_DELETE = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
 def main() -> None:
-    """Answer line by line."""
+    """Answer line by line, or request by request."""
     if MODE == "mute":
         time.sleep(600)
     if MODE == "dying":
         sys.stderr.write("no key \x1b]0;owned\x07 given\n")
         sys.exit(1)
+    if sys.argv[2:] == ["http"]:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        print(server.server_port, flush=True)
+        server.serve_forever()
     print("a stray print, as many servers do", flush=True)
     for line in sys.stdin:
         request: dict[str, Any] = json.loads(line)
-        if "id" not in request or "method" not in request:
-            continue
-        match request["method"]:
-            case "initialize":
-                say({"id": request["id"], "result": HELLO})
-            case "tools/list":
-                say({"id": request["id"], "result": listed(cursor_of(request))})
-            case "tools/call":
-                called(request["id"])
-            case _:
-                say({"id": request["id"], "error": {"code": -32601, "message": "Method not found"}})
+        if "id" in request and "method" in request:
+            answer(request)
 
 
 main()
