@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collegium.core.errors import InvalidInput, KnowledgeError
+from collegium.core.errors import IndexBusy, InvalidInput, KnowledgeError
 from collegium.knowledge import HashEmbedder, Index, IngestReport
 from collegium.knowledge.catalog import only_writer
 from collegium.knowledge.vectors import open_vectors
@@ -182,6 +182,48 @@ async def test_the_lock_of_a_killed_writer_is_free(index: Index, docs: Path) -> 
     writer.kill()
     await writer.wait()
     assert (await index.ingest(docs)).added == 3
+
+
+INGEST_SLOWLY = """
+import asyncio, sys
+from pathlib import Path
+from collegium.knowledge import HashEmbedder, Index
+
+class Paused(HashEmbedder):
+    def embed(self, texts):
+        print("embedding", flush=True)
+        sys.stdin.readline()
+        return super().embed(texts)
+
+index = Index("handbook", folder=Path(sys.argv[1]), embedder=Paused())
+print(asyncio.run(index.ingest(sys.argv[2])).added, flush=True)
+"""
+
+
+async def test_another_process_reads_on_and_is_refused_at_once_while_one_is_in_the_middle_of_an_ingestion(
+    index: Index, docs: Path
+) -> None:
+    await index.ingest(docs)
+    (docs / "more.txt").write_text("A red lamp burns at the pier.")
+    command = [sys.executable, "-c", INGEST_SLOWLY, str(index.folder), str(docs)]
+    writer = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert writer.stdout
+    assert writer.stdin
+    assert await asyncio.wait_for(writer.stdout.readline(), 60) == b"embedding\n"
+
+    # the other process stands still in the middle: whatever waited for it would wait for ever
+    async with asyncio.timeout(60):
+        opened_now = Index("handbook", folder=index.folder, embedder=HashEmbedder())
+        for reader in (index, opened_now):
+            assert "pier" not in " ".join(p.text for p in await reader.search("red lamp", k=3))
+            with pytest.raises(IndexBusy, match="another process is writing"):
+                await reader.ingest(docs)
+
+    writer.stdin.write(b"go on\n")
+    await writer.stdin.drain()
+    assert await asyncio.wait_for(writer.stdout.readline(), 60) == b"1\n"
+    await writer.wait()
+    assert "A red lamp burns at the pier." in {p.text for p in await index.search("red lamp", k=2)}
 
 
 async def test_progress_is_told_in_the_callers_loop(index: Index, docs: Path) -> None:
