@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
+from unittest.mock import patch
 
+import typer
 from hypothesis.strategies import SearchStrategy
 
 from collegium.cli import main
@@ -49,6 +52,10 @@ def raw_controls(shown: bytes, *, terminal: bool) -> list[str]:
     return [*_RAW.findall(text), *(mark for mark in text if "\ud800" <= mark <= "\udfff")]
 
 
+_tree = cache(typer.main.get_command)
+"""Typer builds its tree of commands for each call: always the same one, and most of what a short command takes."""
+
+
 class _Terminal(io.TextIOWrapper):
     """A stream that says that it is a terminal."""
 
@@ -72,7 +79,8 @@ def command(words: Iterable[str], *, terminal: bool = False) -> Shown:
     streams = kind(out, "utf-8", "strict"), kind(err, "utf-8", "backslashreplace")  # they close what is below them
     with _streams(*streams):
         try:
-            main(list(words))
+            with patch.object(typer.main, "get_command", _tree):
+                main(list(words))
         except SystemExit as left:
             status = left.code if isinstance(left.code, int) else 1
         else:

@@ -312,6 +312,13 @@ def _path_of(url: str) -> Path | None:
     if not url.startswith(_PREFIX):
         if "://" in url:
             raise StoreUnavailable(url, 'only SQLite is supported. Use "sqlite:///path" or a plain path.')
-        return Path(os.path.expanduser(url))
+        return _file(url, url)
     rest = url.removeprefix(_PREFIX)
-    return None if rest in _MEMORY else Path(os.path.expanduser(rest.removeprefix("/")))
+    return None if rest in _MEMORY else _file(url, rest.removeprefix("/"))
+
+
+def _file(url: str, given: str) -> Path:
+    path = Path(os.path.expanduser(given))
+    if not path.name:
+        raise StoreUnavailable(url, "that is a folder. Name a file in it.")
+    return path

@@ -95,6 +95,12 @@ def test_another_kind_of_database_is_refused_before_anything_is_opened() -> None
         Store("postgresql://host/db")
 
 
+@pytest.mark.parametrize("url", ["/", "sqlite:////", "."])
+def test_a_folder_in_place_of_a_file_is_named_as_one(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="Name a file in it"):
+        Store(url)
+
+
 @pytest.mark.parametrize(
     ("url", "path"),
     [
