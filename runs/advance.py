@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -268,24 +268,26 @@ class Lease:
         with suppress(CollegiumError):
             await self.engine.store.flush(self.scope.lane)
 
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncGenerator[None]:
-        """Cancel what is at work inside once the run has used up its time.
+    def _in_time(self) -> AbstractAsyncContextManager[None]:
+        """Cancel what is at work inside once the run has used up its time, if that is limited.
 
         Only what can be done once more stands inside: a record of the run's end, cut off, could contradict its state.
 
         Raises:
             RunTimeout: The time is used up.
         """
-        timeout_s = self.row.timeout_s
-        limit = asyncio.timeout(None if timeout_s is None else timeout_s - self._worked_s)
+        return nullcontext() if self.row.timeout_s is None else self._within(self.row.timeout_s)
+
+    @asynccontextmanager
+    async def _within(self, timeout_s: float) -> AsyncGenerator[None]:
+        limit = asyncio.timeout(timeout_s - self._worked_s)
         try:
             async with limit:
                 yield
         except (Fenced, GraphDrained, StoreError):
             raise
         except Exception as error:  # a node may turn the cancellation into an error of its own
-            if timeout_s is not None and limit.expired():
+            if limit.expired():
                 raise RunTimeout(self.row.run_id, timeout_s) from error
             raise
 
