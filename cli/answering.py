@@ -39,11 +39,11 @@ def inbox(*, db: str | None, as_json: bool) -> int:
         return DONE
     console = make_console()
     for approval in approvals:
-        console.print(f"{approval.approval_id}  {approval.kind}  of {approval.run_id}", style="bold", markup=False)
+        console.print(f"{approval.approval_id}  {approval.kind}  of {approval.run_id}", style="bold")
         for line in outline(approval.payload, 1):
-            console.print(line, markup=False)
+            console.print(line)
         words = ", ".join(word.replace("_", "-") for word in approval.allowed)
-        console.print(f"  digest {approval.digest[:12]}  answers: {words}\n", style="dim", markup=False)
+        console.print(f"  digest {approval.digest[:12]}  answers: {words}\n", style="dim")
     console.print(f"{plural(len(approvals), 'approval')} waiting.", style="dim")
     return DONE
 

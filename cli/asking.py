@@ -82,7 +82,7 @@ class Asker:
             except EOFError:
                 return None
             except _Again as again:
-                self._console.print(one_line(str(again)), style="yellow", markup=False)
+                self._console.print(one_line(str(again)), style="yellow")
 
     def _show(self, approval: Approval) -> None:
         from rich.text import Text
@@ -136,7 +136,7 @@ class Asker:
         text = json.dumps(value, ensure_ascii=False, indent=2)
         changed = await self._dialogue.edited(text)
         if changed is None:
-            self._console.print(json.dumps(value, ensure_ascii=False), markup=False, highlight=False, style="dim")
+            self._console.print(json.dumps(value, ensure_ascii=False), highlight=False, style="dim")
             changed = await self._dialogue.line("As JSON, or name=value to change one part: ")
         try:
             return changed_value(value, changed)

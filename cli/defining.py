@@ -38,7 +38,7 @@ def check(target_text: str, *, against: str | None = None, as_json: bool) -> int
     else:
         _print_findings(make_console(), findings)
         if against is not None and not broken:
-            make_console().print(_outlook(found), markup=False)
+            make_console().print(_outlook(found))
     return FAILED if any(finding.severity == "error" for finding in findings) else DONE
 
 
@@ -88,7 +88,7 @@ def draw(target_text: str, *, mermaid: bool, svg: Path | None, as_json: bool) ->
         print_json({"mermaid": drawing.mermaid(graph), "text": drawing.text(graph)})
     elif svg:
         _write(svg, drawing.svg(graph))
-        make_console().print(f"Drawn to {svg}", markup=False)
+        make_console().print(f"Drawn to {svg}")
     else:
         made = drawing.mermaid(graph) if mermaid else drawing.text(graph)
         print(clean(made))

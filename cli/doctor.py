@@ -74,15 +74,15 @@ def _json(found: Examined) -> dict[str, Any]:
 
 def _show(found: Examined, export: Path | None) -> None:
     console = make_console()
-    console.print(f"{found.store}: {plural(found.runs, 'whole run')}.", markup=False)
+    console.print(f"{found.store}: {plural(found.runs, 'whole run')}.")
     for problem in found.problems[:SHOWN]:
-        console.print(one_line(problem), style="red", markup=False)
+        console.print(one_line(problem), style="red")
     if len(found.problems) > SHOWN:
         console.print(f"and {len(found.problems) - SHOWN} more; --json shows all.", style="red")
     for run_id, problems in list(found.damaged.items())[:SHOWN]:
-        console.print(f"{run_id} is damaged: {one_line(problems[0])}", style="red", markup=False)
+        console.print(f"{run_id} is damaged: {one_line(problems[0])}", style="red")
     if len(found.damaged) > SHOWN:
         console.print(f"and {plural(len(found.damaged) - SHOWN, 'run')} more; --json shows all.", style="red")
     if export is not None:
-        console.print(f"{plural(len(found.lines), 'whole record')} in {export}.", markup=False)
+        console.print(f"{plural(len(found.lines), 'whole record')} in {export}.")
     console.print("Nothing is damaged." if found.whole else "The store is damaged; the file was not changed.")

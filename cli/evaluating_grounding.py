@@ -22,9 +22,9 @@ def grounding(data: Path, *, as_json: bool) -> int:
         return DONE
     console = make_console()
     for name, interval, note in rows:
-        console.print(f"{name:<16} {interval}  {note}", markup=False)
+        console.print(f"{name:<16} {interval}  {note}")
     for level, (count, right) in figures.levels.items():
-        console.print(f"{level:<16} {plural(count, 'claim')}, {right} of them grounded", markup=False)
+        console.print(f"{level:<16} {plural(count, 'claim')}, {right} of them grounded")
     console.print(f"{plural(figures.claims, 'claim')}, {figures.grounded} grounded; no model was asked.", style="dim")
     return DONE
 

@@ -49,10 +49,10 @@ def _show(name: str, came: Flagged | Located, *, as_json: bool) -> None:
     console = make_console()
     width = max(map(len, figures), default=0)
     for label, interval in figures.items():
-        console.print(f"{label:<{width}}  {interval}", markup=False)
+        console.print(f"{label:<{width}}  {interval}")
     if isinstance(came, Located) and came.ignored:
         others = ", ".join(f"{kind} {count}" for kind, count in came.ignored.items())
-        console.print(f"Marked, but not looked for: {others}.", style="dim", markup=False)
+        console.print(f"Marked, but not looked for: {others}.", style="dim")
     console.print(f"{plural(came.rows, 'text')}; {came.ms_per_1000:.2f} ms per 1,000 characters.", style="dim")
 
 

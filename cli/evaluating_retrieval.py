@@ -70,7 +70,7 @@ def ranking(file: Path, qrels: Path, *, as_json: bool) -> int:
         return DONE
     console = make_console()
     for name, interval in figures.intervals.items():
-        console.print(f"{name:<10} {interval}", markup=False)
+        console.print(f"{name:<10} {interval}")
     console.print(f"{plural(len(relevant), 'judged question')}.", style="dim")
     return DONE
 
@@ -137,13 +137,13 @@ def _intervals_json(intervals: Mapping[str, Interval]) -> dict[str, Any]:
 def _print(report: Report, way: Way) -> None:
     console = make_console()
     names = list(next(iter(report.parts.values())).values)
-    console.print("".join([f"{'':<18}", *(f"{name:<24}" for name in names)]).rstrip(), style="bold", markup=False)
+    console.print("".join([f"{'':<18}", *(f"{name:<24}" for name in names)]).rstrip(), style="bold")
     rows = {name: part.intervals for name, part in report.parts.items()}
     if report.difference:
         rows[f"fused - {report.better}"] = report.difference
     for label, intervals in rows.items():
         cells = "".join(f"{str(intervals[name]):<24}" for name in names)
-        console.print(f"{label:<18}{cells}".rstrip(), markup=False, highlight=False)
+        console.print(f"{label:<18}{cells}".rstrip(), highlight=False)
     counts = f"{plural(report.documents, 'document')}, {plural(report.passages, 'passage')}"
     console.print(f"{counts}, {plural(report.queries, 'judged question')}. Intervals: 95 %.", style="dim")
 

@@ -86,14 +86,14 @@ def _show(found: _Found, attacks: Sequence[Attack]) -> None:
     console = make_console()
     names = sorted({attack.source for attack in attacks})
     counts = ", ".join(f"{name} {sum(attack.source == name for attack in attacks)}" for name in names)
-    console.print(f"{len(attacks)} planted orders ({counts}), a model that obeys them.", markup=False)
+    console.print(f"{len(attacks)} planted orders ({counts}), a model that obeys them.")
     console.print(_attack_table(found))
     if found.honest:
         console.print(_honest_table(found))
     else:
         console.print("No honest tasks: neither agentdojo nor tau2 lies there.", style="yellow")
     verdict, style = ("It holds.", "green") if found.holds else ("It does not hold.", "red")
-    console.print(f"{verdict} {found.seconds:.0f} s of CPU.", style=style, markup=False)
+    console.print(f"{verdict} {found.seconds:.0f} s of CPU.", style=style)
 
 
 def _attack_table(found: _Found) -> Table:

@@ -25,9 +25,9 @@ def tools(data: Path, *, as_json: bool) -> int:
     console = make_console()
     for found in figures:
         for line in _lines(found):
-            console.print(one_line(line), markup=False)
+            console.print(one_line(line))
         for wrong in found.wrong[:_SHOWN]:
-            console.print(one_line(f"  wrong: {json.dumps(wrong, default=str):.300}"), markup=False)
+            console.print(one_line(f"  wrong: {json.dumps(wrong, default=str):.300}"))
     odd, left = figures[0].contradicting, figures[0].left_out
     console.print(
         f"{plural(len(cases), 'accepted call')}, each alternative of an argument once. Not counted: {odd} that the "

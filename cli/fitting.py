@@ -81,9 +81,9 @@ def _print(shape: Shape, one: Fit, best: Fit | None, told: dict[str, Any]) -> No
     if shape.context_tokens and told["context"] > shape.context_tokens:
         lines.append(f"it was made for windows of {shape.context_tokens:,} tokens")
     lines.append(_verdict(one, best, told))
-    console.print("\n".join(line for line in lines if line), markup=False, highlight=False)
+    console.print("\n".join(line for line in lines if line), highlight=False)
     for command in told["commands"].values():
-        console.print(f"  {one_line(command)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {one_line(command)}", highlight=False, soft_wrap=True)
 
 
 def _verdict(one: Fit, best: Fit | None, told: dict[str, Any]) -> str:

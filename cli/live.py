@@ -230,11 +230,11 @@ class LineView:
         what, quarter = text.split(" ")[0], 4 * done // total
         if quarter > self._told.get(what, 0):
             self._told[what] = quarter
-            self._console.print(f"    {progress_note(text, done, total)}", style="dim", markup=False)
+            self._console.print(f"    {progress_note(text, done, total)}", style="dim")
 
     def __enter__(self) -> Self:
         if not self._begun:
-            self._console.print(self._title, markup=False)
+            self._console.print(self._title)
         self._begun = True
         return self
 

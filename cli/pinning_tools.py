@@ -38,9 +38,9 @@ def list_servers(file: Path, *, as_json: bool) -> int:
     console = make_console()
     for one in shown:
         state = "approved" if one["approved"] else "not approved: collegium mcp pin FILE"
-        console.print(one_line(f"{one['server']}: {one['start']} ({state})"), style="bold", markup=False)
+        console.print(one_line(f"{one['server']}: {one['start']} ({state})"), style="bold")
         for tool in one["tools"]:
-            console.print(one_line(f"  {tool['name']}  risk {tool['risk']}, effect {tool['effect']}"), markup=False)
+            console.print(one_line(f"  {tool['name']}  risk {tool['risk']}, effect {tool['effect']}"))
     if not shown:
         console.print("No server is configured.", style="dim")
     return DONE
@@ -97,14 +97,14 @@ class _Clerk:
         if left:
             self.console.print(f"{plural(len(left), 'tool')} left as it was.", style="dim")
             return FAILED
-        self.console.print(one_line(f"Approved and kept in {servers.pins.path}"), markup=False)
+        self.console.print(one_line(f"Approved and kept in {servers.pins.path}"))
         return DONE
 
     def _show(self, change: McpChange) -> None:
         name = f"{change.server}: {change.tool}" if change.tool else change.server
-        self.console.print(one_line(f"{_TITLES[change.kind]}: {name}"), style="bold", markup=False)
+        self.console.print(one_line(f"{_TITLES[change.kind]}: {name}"), style="bold")
         for line in change.lines():
-            self.console.print(f"  {clean(line)}", markup=False)
+            self.console.print(f"  {clean(line)}")
 
     async def _ask(self, wanted: Sequence[McpChange]) -> bool:
         terminal = Terminal(self.console)

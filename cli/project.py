@@ -26,8 +26,8 @@ def init(folder: Path, *, as_json: bool) -> int:
         print_json({"folder": str(folder), "files": [str(file.relative_to(folder)) for file in made]})
         return DONE
     console = make_console()
-    console.print(f"Made {folder} with {', '.join(str(file.relative_to(folder)) for file in made)}.", markup=False)
-    console.print(f"Next: cd {folder} && collegium check graph.py && pytest", markup=False)
+    console.print(f"Made {folder} with {', '.join(str(file.relative_to(folder)) for file in made)}.")
+    console.print(f"Next: cd {folder} && collegium check graph.py && pytest")
     return DONE
 
 

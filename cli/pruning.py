@@ -34,7 +34,7 @@ def prune(
     if as_json:
         print_json(asdict(pruned))
     else:
-        make_console().print(told(pruned), markup=False, highlight=False, soft_wrap=True)
+        make_console().print(told(pruned), highlight=False, soft_wrap=True)
     for damage in pruned.damaged:
         complain(f"Left as it is: {one_line(damage)}", FAILED)
     return FAILED if pruned.damaged else DONE

@@ -33,5 +33,5 @@ def rekey(*, decrypt: bool, db: str | None, as_json: bool) -> int:
         print_json({"store": str(path), "runs": runs, "encrypted": new is not None})
     else:
         done = "Encrypted" if new is not None else "Decrypted"
-        make_console().print(f"{done} {path}: {plural(runs, 'run')}.", markup=False, soft_wrap=True)
+        make_console().print(f"{done} {path}: {plural(runs, 'run')}.", soft_wrap=True)
     return DONE

@@ -29,7 +29,7 @@ def list_unfinished(options: RunOptions) -> int:
         return DONE
     console = make_console()
     for run in found:
-        console.print(f"{run.run_id}  {one_line(run.graph)}  {clock(run.created_at)}", markup=False)
+        console.print(f"{run.run_id}  {one_line(run.graph)}  {clock(run.created_at)}")
     if not found:
         console.print("Nothing was left unfinished.")
         return DONE

@@ -209,9 +209,9 @@ class _Session:
             except InvalidDecision as refused:
                 if self._options.yes:
                     raise
-                self._console.print(one_line(str(refused)), style="yellow", markup=False)
+                self._console.print(one_line(str(refused)), style="yellow")
             except ApprovalError as late:
-                self._console.print(one_line(str(late)), style="yellow", markup=False)
+                self._console.print(one_line(str(late)), style="yellow")
                 return await _watched(runner, run.run_id, view, runner.wait(run.run_id))
         return None
 
@@ -266,11 +266,11 @@ def show_run(console: Console, run: Run[Any]) -> None:
         show_state(console, json_types(run.state))
     elif run.pruned_at is not None:
         said = f"Its state was pruned on {clock(run.pruned_at)}; what was decided and done is still in the store."
-        console.print(said, style="yellow", markup=False)
+        console.print(said, style="yellow")
     if run.tags or run.metadata:
-        console.print(f"\n{labels_line(run)}", style="dim", markup=False)
+        console.print(f"\n{labels_line(run)}", style="dim")
     usage = json_types(run.usage)
-    console.print(f"\n{run.run_id} {run.status}: {usage_line(usage, run.model)}", style="dim", markup=False)
+    console.print(f"\n{run.run_id} {run.status}: {usage_line(usage, run.model)}", style="dim")
 
 
 def _say_how_to_answer(run: Run[Any], options: RunOptions) -> None:

@@ -43,13 +43,13 @@ def ingest(paths: Sequence[Path], into: str, vectors: Vectors, *, as_json: bool)
         print_json(_report_json(report))
         return DONE
     counts = f"{report.added} added, {report.unchanged} unchanged, {report.removed} removed"
-    console.print(f"{one_line(into)}: {counts}, {plural(report.passages, 'passage')}.", markup=False)
+    console.print(f"{one_line(into)}: {counts}, {plural(report.passages, 'passage')}.")
     if report.repeats:
-        console.print(f"  {plural(report.repeats, 'passage')} that say the same as another", style="dim", markup=False)
+        console.print(f"  {plural(report.repeats, 'passage')} that say the same as another", style="dim")
     for file, reason in report.skipped:
-        console.print(f"  skipped {one_line(str(file))}: {one_line(reason)}", style="yellow", markup=False)
+        console.print(f"  skipped {one_line(str(file))}: {one_line(reason)}", style="yellow")
     for file, problem in report.partly:
-        console.print(f"  partly read {one_line(str(file))}: {one_line(problem)}", style="yellow", markup=False)
+        console.print(f"  partly read {one_line(str(file))}: {one_line(problem)}", style="yellow")
     return DONE
 
 
@@ -75,10 +75,10 @@ def search(name: str, query: str, wanted: Wanted, vectors: Vectors, *, as_json: 
     console = make_console()
     for one in found:
         place = where(passage_json(one.passage))
-        console.print(f"{one.passage.score:.2f}  {place}", style="bold", markup=False, highlight=False)
-        console.print(f"      {why(one)}", style="dim", markup=False, highlight=False)
+        console.print(f"{one.passage.score:.2f}  {place}", style="bold", highlight=False)
+        console.print(f"      {why(one)}", style="dim", highlight=False)
         for line in clean(one.passage.text).split("\n"):
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         console.print()
     console.print(f"{plural(len(found), 'passage')}.", style="dim")
     known = [one.passage.relevance for one in found if one.passage.relevance is not None]

@@ -63,12 +63,10 @@ def standing_json(one: StandingApproval) -> dict[str, Any]:
 def _show(one: StandingApproval) -> None:
     console = make_console()
     end = "" if one.active else f"  revoked by {one.revoked_by} at {one.revoked_at}"
-    console.print(
-        f"{one.approval_id}  {one.tool}  given by {one.by}{end}", style="bold" if one.active else "dim", markup=False
-    )
+    console.print(f"{one.approval_id}  {one.tool}  given by {one.by}{end}", style="bold" if one.active else "dim")
     shown = {name: f"like {one.patterns[name]}" if name in one.patterns else value for name, value in one.args.items()}
     for line in outline(shown, 1):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 async def _standing(url: str, run_id: str) -> Sequence[StandingApproval]:

@@ -70,7 +70,7 @@ def runs(filters: Filters, *, db: str | None, as_json: bool) -> int:
     if any(run.tags or run.metadata for run in found):
         table.add_column("labels")
     for run in found:
-        styled = f"[{_STYLES.get(run.status, 'none')}]{run.status}[/]"
+        styled = Text(run.status, style=_STYLES.get(run.status, "none"))
         labels = [Text(labels_line(run))] if len(table.columns) > _PLAIN else []
         table.add_row(run.run_id, one_line(run.graph), one_line(run.thread_id), styled, clock(run.created_at), *labels)
     console = make_console()
@@ -87,11 +87,11 @@ def show(run_id: str, *, db: str | None, as_json: bool) -> int:
     console = make_console()
     show_run(console, run)
     for approval in run.approvals:
-        console.print(f"\nwaits: {approval.approval_id}  {approval.kind}", style="yellow", markup=False)
+        console.print(f"\nwaits: {approval.approval_id}  {approval.kind}", style="yellow")
         for line in outline(approval.payload, 1):
-            console.print(line, markup=False)
+            console.print(line)
     if run.error:
-        console.print(one_line(run.error), style="red", markup=False)
+        console.print(one_line(run.error), style="red")
     return DONE
 
 
@@ -101,7 +101,7 @@ def cancel(run_id: str, reason: str, *, db: str | None, as_json: bool) -> int:
     if as_json:
         print_json(run_json(run))
     else:
-        make_console().print(f"{run.run_id} {run.status}", markup=False)
+        make_console().print(f"{run.run_id} {run.status}")
     return DONE if run.status == "cancelled" else FAILED
 
 

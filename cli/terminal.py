@@ -23,12 +23,12 @@ def is_interactive() -> bool:
 
 
 def make_console(*, error: bool = False) -> Console:
-    """A console that colours nothing on its own and keeps whole lines when it is not a terminal."""
+    """A console that takes text as it is, colours nothing on its own and keeps whole lines when it is no terminal."""
     from ._console import PipeConsole
 
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() else 10_000
-    return PipeConsole(file=stream, highlight=False, emoji=False, width=width)
+    return PipeConsole(file=stream, highlight=False, emoji=False, markup=False, width=width)
 
 
 class Terminal:
@@ -58,7 +58,7 @@ class Terminal:
             EOFError: End of input.
             KeyboardInterrupt: Ctrl-C.
         """
-        self._console.print(prompt, end="", markup=False, style="bold")
+        self._console.print(prompt, end="", style="bold")
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         # The terminal hands over whole lines: one wake-up, one line. A thread in `input()` could not be stopped.

@@ -38,7 +38,7 @@ def pull(name: str, *, as_json: bool) -> int:
     if as_json:
         print_json({"name": name, "path": str(path)})
     else:
-        console.print(f"{one_line(name)} is at {path}", markup=False)
+        console.print(f"{one_line(name)} is at {path}")
     return DONE
 
 
@@ -47,7 +47,7 @@ def _pulled(name: str, console: Console) -> Path:
 
     from ..models import pull_sync
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"pulling {one_line(name)}", total=None)
 
@@ -86,8 +86,8 @@ def _print_tables(console: Console, weights: Sequence[Mapping[str, Any]], server
         table.add_row(entry["name"], one_line(entry["title"]), entry["licence"], size, here)
     console.print(table)
     for server in servers:
-        console.print(f"\n{server['provider']} answers at {one_line(server['url'])}", style="bold", markup=False)
+        console.print(f"\n{server['provider']} answers at {one_line(server['url'])}", style="bold")
         for model in server["models"]:
-            console.print(f"  --model {one_line(model['spec'])}", markup=False)
+            console.print(f"  --model {one_line(model['spec'])}")
     if not servers:
         console.print("\nNo model server answers on this machine's usual ports.", style="dim")

@@ -191,6 +191,12 @@ def test_runs_are_listed_newest_first_and_filtered(collegium: Command) -> None:
     assert first in collegium("runs").out
 
 
+def test_a_name_is_shown_as_it_was_written_and_never_read_as_markup(collegium: Command) -> None:
+    for thread in ("closed[/]", "[red]open", "[link=file:///x]far"):
+        collegium("run", "flow.py", "bob", "--yes", "--thread", thread)
+        assert thread in collegium("runs").out
+
+
 def test_a_thread_with_an_open_run_takes_no_second_one(collegium: Command) -> None:
     collegium("run", "flow.py", "bob", "--thread", "t-1")
 
