@@ -11,11 +11,10 @@ from typing import Any, cast
 
 # C0 and C1 controls except line feed and tab, delete, and the marks that reorder or hide text: shown raw they
 # could move the cursor, rewrite what a person approves, or make it read differently from what is run.
+# Half of a surrogate pair has no UTF-8 form, so it could not even be written.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
 )
-_UNSAFE_IN_JSON = re.compile(f"{_UNSAFE.pattern}|[\ud800-\udfff]")
-"""Half of a surrogate pair has no UTF-8 form, so it could not even be written."""
 
 
 def clean(text: str) -> str:
@@ -55,7 +54,7 @@ def as_json(value: Any) -> Any:
 def print_json(value: Any) -> None:
     """Write one JSON document to standard output; characters that a terminal would act on are escaped in it."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    sys.stdout.write(_UNSAFE_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], text) + "\n")
+    sys.stdout.write(_UNSAFE.sub(lambda match: json.dumps(match.group())[1:-1], text) + "\n")
 
 
 def plural(count: int, noun: str) -> str:

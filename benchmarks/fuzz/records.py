@@ -9,8 +9,9 @@ import asyncio
 import json
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ def door(folder: Path) -> Door:
             judged_command([*words, "--db", url], terminal=seen % 10 == 1)
         return outcome
 
-    value = st.one_of(values(), texts(), numbers(), st.binary(max_size=20), st.sampled_from(HUGE_JSON), as_json())
+    value = st.one_of(
+        values(), texts(), numbers(), st.binary(max_size=20), st.sampled_from(HUGE_JSON), as_json(), inner()
+    )
     place = st.tuples(st.sampled_from(sorted(ROWS)), st.integers(0, 1000), value, st.booleans())
     return Door("records", place, attempt)
 
@@ -61,6 +64,43 @@ def door(folder: Path) -> Door:
 def as_json() -> st.SearchStrategy[str]:
     """JSON of an odd value, as the columns with JSON hold it."""
     return values().map(lambda value: json.dumps(value, default=str))
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A change inside of a cell's JSON: at one of its places another value, or none."""
+
+    place: int
+    value: Any
+    gone: bool
+
+    def put(self, text: object) -> object:
+        """The cell with the change; a cell that holds no JSON object or array becomes the value itself."""
+        try:
+            whole_value = json.loads(text) if isinstance(text, str) else None
+        except ValueError:
+            whole_value = None
+        places = list(_places(whole_value))
+        if not places:
+            return json.dumps(self.value, default=str)
+        holder, key = places[self.place % len(places)]
+        if self.gone:
+            del holder[key]
+        else:
+            holder[key] = self.value
+        return json.dumps(whole_value, default=str)
+
+
+def inner() -> st.SearchStrategy[Inner]:
+    """A change inside of a cell's JSON."""
+    return st.builds(Inner, st.integers(0, 1000), st.one_of(values(), texts(surrogates=False)), st.booleans())
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    for key in keys:
+        yield value, key
+        yield from _places(value[key])
 
 
 async def _fill(path: Path) -> None:
@@ -80,7 +120,8 @@ def _damage(path: Path, table: str, place: int, value: Any, forged: bool) -> boo
         rows = conn.execute(f"SELECT rowid, {', '.join(names)} FROM {table}").fetchall()
         rowid, *cells = rows[place % len(rows)]
         name = names[place % len(names)]
-        cells[names.index(name)] = whole(value)
+        cell = cells[names.index(name)]
+        cells[names.index(name)] = value.put(cell) if isinstance(value, Inner) else whole(value)
         try:
             conn.execute(f"UPDATE {table} SET {name} = ? WHERE rowid = ?", (cells[names.index(name)], rowid))
             if forged:

@@ -8,11 +8,13 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 from zlib import crc32
 
 from ...core.errors import CorruptState
+from ...core.messages import Usage
+from ..budget import Budget
 
 RowT = TypeVar("RowT")
 
@@ -118,11 +120,45 @@ def _from_json(text: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _amounts_of(kind: type[Any], *, or_none: bool = False) -> Callable[[str], Any]:
+    """Reads numbers by the names of a class that is made of them."""
+    names = {field.name for field in fields(kind)}
+    types = (int, float, NoneType) if or_none else (int, float)
+
+    def read(text: str) -> Any:
+        value = json.loads(text)
+        if not isinstance(value, dict) or not value.keys() <= names:
+            raise ValueError(f"{text:.80} does not hold what a {kind.__name__} does")
+        amounts = cast("dict[str, Any]", value)
+        if not all(isinstance(amount, types) for amount in amounts.values()):
+            raise ValueError(f"{text:.80} does not hold numbers")
+        return amounts
+
+    return read
+
+
+def _tip(text: str) -> Any:
+    value = json.loads(text)
+    if not isinstance(value, dict) or value.keys() != _TIP.keys():
+        raise ValueError(f"{text:.80} is no tip")
+    tip = cast("dict[str, Any]", value)
+    if not all(isinstance(tip[name], kind) for name, kind in _TIP.items()):
+        raise ValueError(f"{text:.80} is no tip")
+    if not all(isinstance(head, str) for head in tip["heads"].values()):
+        raise ValueError("a tip names a checkpoint by something else than text")
+    return tip
+
+
+_TIP: dict[str, type] = {"epoch": int, "heads": dict, "writes": int, "effects": int, "events": int}
+
 _Conversion = tuple[Callable[[Any], SqlValue], Callable[[Any], Any]]
 
 _CONVERSIONS: dict[str, _Conversion] = {
     **dict.fromkeys(_JSON, (to_json, _from_json)),
     **dict.fromkeys(_TIMES, (stamp, datetime.fromisoformat)),
+    "usage": (to_json, _amounts_of(Usage)),
+    "budget": (to_json, _amounts_of(Budget, or_none=True)),
+    "tip": (to_json, _tip),
     "serving": (int, bool),
 }
 """By column: to what SQLite stores, and back."""

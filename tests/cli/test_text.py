@@ -23,6 +23,10 @@ def test_marks_that_reorder_text_are_spelled_out() -> None:
     assert clean("pay \u202e001 to\u2066 me\u200b") == "pay \\u202e001 to\\u2066 me\\u200b"
 
 
+def test_half_a_surrogate_pair_which_no_stream_takes_is_spelled_out() -> None:
+    assert clean("a\ud800b") == "a\\ud800b"
+
+
 def test_umlauts_tabs_and_line_feeds_stay() -> None:
     assert clean("für\t漢字\n😀") == "für\t漢字\n😀"
 

@@ -145,7 +145,7 @@ def test_a_parked_run_waits_and_the_last_decision_queues_it(
     conn: sqlite3.Connection, run_row: RunMaker, approval_row: ApprovalMaker
 ) -> None:
     epoch = running(conn, run_row())
-    parked = runs.park(conn, "run-0", epoch, [approval_row("ap-0"), approval_row("ap-1")], now=NOW, usage={"n": 1})
+    parked = runs.park(conn, "run-0", epoch, [approval_row("ap-0"), approval_row("ap-1")], now=NOW, usage={"input_tokens": 1})
     assert parked.status == "waiting"
 
     approvals.decide(conn, "ap-1", {"decision": "respond", "text": "b"}, by="ada", now=NOW)
@@ -153,7 +153,7 @@ def test_a_parked_run_waits_and_the_last_decision_queues_it(
     approvals.decide(conn, "ap-0", {"decision": "respond", "text": "a"}, by="ada", now=NOW)
 
     run = runs.get(conn, "run-0")
-    assert (run.status, run.owner, run.usage) == ("queued", None, {"n": 1})
+    assert (run.status, run.owner, run.usage) == ("queued", None, {"input_tokens": 1})
 
 
 def test_parking_again_keeps_ids_and_decisions_and_does_not_wait_for_what_is_decided(
