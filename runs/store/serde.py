@@ -35,7 +35,9 @@ _encode_known = cast(
     "Callable[[Any], Any]",
     jsonplus._msgpack_default,  # pyright: ignore[reportPrivateUsage]  # LangGraph's wire form of each type
 )
-_PACK = jsonplus._option  # pyright: ignore[reportPrivateUsage]  # and its options
+# and its options; an integer of more than 64 bits, which msgpack does not have, comes to the hook
+_PACK = jsonplus._option | ormsgpack.OPT_PASSTHROUGH_BIG_INT  # pyright: ignore[reportPrivateUsage]
+_INT = ("builtins", "int")
 _UNPACK = ormsgpack.OPT_NON_STR_KEYS
 
 
@@ -104,6 +106,8 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
         return known
 
     def _default(self, trouble: list[Exception], obj: Any) -> Any:
+        if type(obj) is int:
+            return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG, ormsgpack.packb((*_INT, f"{obj:x}")))
         if _is_built_by_name(obj) and not self._lists(key := (type(obj).__module__, type(obj).__name__)):
             trouble.append(InvalidInput(f"type {'.'.join(key)}", f"a value of it cannot be kept: {_ADVICE}"))
             raise trouble[0]
@@ -115,6 +119,14 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
         except InvalidInput as error:
             trouble.append(error)
             raise
+        # as LangGraph encodes them, but for what is inside: that comes to this hook again
+        name = type(obj).__module__, type(obj).__name__
+        if isinstance(obj, BaseModel):
+            inside = (*name, obj.model_dump(), "model_validate_json")
+            return ormsgpack.Ext(jsonplus.EXT_PYDANTIC_V2, self._bytes(trouble, inside))
+        if dataclasses.is_dataclass(obj) and not isinstance(obj, Enum):
+            fields = {field.name: getattr(obj, field.name) for field in dataclasses.fields(obj)}
+            return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_KW_ARGS, self._bytes(trouble, (*name, fields)))
         return _encode_known(obj)
 
     def _bytes(self, trouble: list[Exception], obj: Any) -> bytes:
@@ -173,6 +185,8 @@ class StrictSerializer(jsonplus.JsonPlusSerializer):
             if (*key, *method) not in SAFE_MSGPACK_METHODS:
                 raise CorruptState(f"value of type {'.'.join(key)}", f"it asks for the method {method}.")
             return getattr(self._class(key), method[0])(payload)
+        if key == _INT:
+            return int(payload, 16)
         cls = self._class(key)
         match code:
             case jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG:

@@ -145,7 +145,9 @@ def test_a_parked_run_waits_and_the_last_decision_queues_it(
     conn: sqlite3.Connection, run_row: RunMaker, approval_row: ApprovalMaker
 ) -> None:
     epoch = running(conn, run_row())
-    parked = runs.park(conn, "run-0", epoch, [approval_row("ap-0"), approval_row("ap-1")], now=NOW, usage={"input_tokens": 1})
+    parked = runs.park(
+        conn, "run-0", epoch, [approval_row("ap-0"), approval_row("ap-1")], now=NOW, usage={"input_tokens": 1}
+    )
     assert parked.status == "waiting"
 
     approvals.decide(conn, "ap-1", {"decision": "respond", "text": "b"}, by="ada", now=NOW)

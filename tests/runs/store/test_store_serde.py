@@ -28,6 +28,10 @@ class Renamed(BaseModel):
     goal: str = Field(alias="the goal")
 
 
+class Size(BaseModel):
+    depth: int
+
+
 class Colour(Enum):
     RED = "red"
 
@@ -43,7 +47,7 @@ class Pair(NamedTuple):
     right: int
 
 
-ALLOWED = [Step, Renamed, Colour, Point, Pair]
+ALLOWED = [Step, Size, Renamed, Colour, Point, Pair]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,7 @@ ALLOWED = [Step, Renamed, Colour, Point, Pair]
         b"raw",
         bytearray(b"raw"),
         {"a": [1, 2.5, "text", None, True], 3: "number keys"},
+        [2**64, -(2**63) - 1, Point(10**5000, -(10**20)), Size(depth=2**70)],
         {1, 2},
         deque([1, 2]),
         datetime(2026, 11, 22, 12, tzinfo=UTC),
