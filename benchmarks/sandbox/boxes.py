@@ -115,20 +115,21 @@ def unboxed(world: World) -> Outcome:
 @contextlib.contextmanager
 def _unix_sockets(world: World) -> Generator[None]:
     """Listeners by path and by abstract name, heard like the one on the loopback."""
-    made: list[socket.socket] = []
+    made: list[tuple[socket.socket, threading.Thread]] = []
     for name in (str(world.outside / "socket"), f"\0collegium-{world.port}"):
         server = socket.socket(socket.AF_UNIX)
         server.bind(name)
         server.listen()
-        made.append(server)
-        threading.Thread(target=_hear, args=(server, world.heard), daemon=True).start()
+        made.append((server, threading.Thread(target=_hear, args=(server, world.heard), daemon=True)))
+        made[-1][1].start()
     (world.outside / "socket").chmod(0o777)
     try:
         yield
     finally:
-        for server in made:
+        for server, ear in made:
             with contextlib.suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
+            ear.join()  # its `accept` holds the name
             server.close()
         (world.outside / "socket").unlink()
 
