@@ -15,7 +15,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -209,7 +209,10 @@ def main() -> None:
         measure(options.model, options.schema or list(SCHEMAS), options.prompts, options.without, options.parallel)
     )
     if options.json:
-        found: dict[str, Any] = {name: asdict(tally) for name, tally in tallies.items()}
+        found: dict[str, Any] = {
+            name: {**asdict(replace(tally, failures=Counter())), "failures": dict(tally.failures)}
+            for name, tally in tallies.items()
+        }
         options.json.write_text(json.dumps(found, indent=2))
     raise SystemExit(any(tally.valid < tally.asked for tally in tallies.values()))
 

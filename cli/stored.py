@@ -72,7 +72,9 @@ def runs(filters: Filters, *, db: str | None, as_json: bool) -> int:
     for run in found:
         styled = Text(run.status, style=_STYLES.get(run.status, "none"))
         labels = [Text(labels_line(run))] if len(table.columns) > _PLAIN else []
-        table.add_row(run.run_id, one_line(run.graph), one_line(run.thread_id), styled, clock(run.created_at), *labels)
+        table.add_row(
+            one_line(run.run_id), one_line(run.graph), one_line(run.thread_id), styled, clock(run.created_at), *labels
+        )
     console = make_console()
     console.print(table if found else f"{plural(0, 'run')}.")
     return DONE

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collegium.cli.terminal import make_console
 from collegium.cli.text import clean, one_line, outline, plural, print_json, shortened
 
 JSON = st.recursive(
@@ -104,3 +105,14 @@ def test_json_for_machines_holds_no_control_and_reads_back_the_same(capsys: pyte
     assert not {"\x9b", "\x7f", "\u202e", "\U000e0041", "\ud800"} & set(shown)
     assert "ÄÖ" in shown
     assert json.loads(shown) == odd
+
+
+def test_a_console_cleans_what_its_maker_did_not(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.table import Table
+
+    table = Table("a\x17b")
+    table.add_row("c\x9bd")
+    make_console().print("e\x1b[2Jf", table)
+    shown = capsys.readouterr().out
+    assert "e\\x1b[2Jf" in shown
+    assert not set("\x17\x9b\x1b") & set(shown)
