@@ -137,6 +137,13 @@ def _amounts_of(kind: type[Any], *, or_none: bool = False) -> Callable[[str], An
     return read
 
 
+def _texts(text: str) -> Any:
+    value = _from_json(text)
+    if not isinstance(value, tuple) or not all(isinstance(one, str) for one in cast("tuple[Any, ...]", value)):
+        raise ValueError(f"{text:.80} is no list of texts")
+    return cast("tuple[str, ...]", value)
+
+
 def _tip(text: str) -> Any:
     value = json.loads(text)
     if not isinstance(value, dict) or value.keys() != _TIP.keys():
@@ -156,6 +163,7 @@ _Conversion = tuple[Callable[[Any], SqlValue], Callable[[Any], Any]]
 _CONVERSIONS: dict[str, _Conversion] = {
     **dict.fromkeys(_JSON, (to_json, _from_json)),
     **dict.fromkeys(_TIMES, (stamp, datetime.fromisoformat)),
+    **dict.fromkeys(("allowed", "graphs", "tags", "reuse"), (to_json, _texts)),
     "usage": (to_json, _amounts_of(Usage)),
     "budget": (to_json, _amounts_of(Budget, or_none=True)),
     "tip": (to_json, _tip),
