@@ -18,6 +18,7 @@ from collegium.core.errors import (
     UnknownRun,
 )
 from collegium.runs.store import ApprovalRow, Intent, RunRow, approvals, effects, events, runs, workers
+from collegium.runs.store.codec import columns, encode, from_columns
 from collegium.runs.store.schema import open_file
 
 T = TypeVar("T")
@@ -426,3 +427,25 @@ def test_a_worker_that_leaves_gives_its_runs_back(conn: sqlite3.Connection, run_
 
     assert workers.leave(conn, "w-1", NOW) == ["run-0"]
     assert workers.listing(conn) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("tip", "{}"),
+        ("tip", '{"epoch":1,"heads":[],"writes":0,"effects":0,"events":0}'),
+        ("tip", '{"epoch":1,"heads":{"":7},"writes":0,"effects":0,"events":0}'),
+        ("usage", '{"words":1}'),
+        ("usage", '{"input_tokens":"many"}'),
+        ("budget", '{"words":1}'),
+        ("tags", "[1]"),
+        ("reuse", "[{}]"),
+    ],
+)
+def test_json_of_another_shape_is_refused_when_a_record_is_read(run_row: RunMaker, column: str, text: str) -> None:
+    names = columns(RunRow)
+    stored = dict(zip(names, encode(run_row(), names), strict=True))
+    assert from_columns(RunRow, names, list(stored.values())) == run_row()
+
+    with pytest.raises((TypeError, ValueError)):
+        from_columns(RunRow, names, list((stored | {column: text}).values()))
