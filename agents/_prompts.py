@@ -38,9 +38,20 @@ class Prompt:
 
     def messages(self, *, origins: frozenset[Origin] = frozenset(), **values: object) -> list[Message]:
         """The turns with `values` in their places; the last one carries `origins`."""
-        made = [Message(role, template.substitute(values).strip()) for role, template in self._turns]
+        made = [
+            turn if isinstance(turn, Message) else Message(turn[0], turn[1].substitute(values).strip())
+            for turn in self._ready
+        ]
         last = made[-1]
         return [*made[:-1], Message(last.role, last.content, origins=origins)]
+
+    @cached_property
+    def _ready(self) -> Sequence[_Turn | Message]:
+        """The turns; those that nothing is put into as the messages that they are."""
+        return [
+            (role, template) if template.get_identifiers() else Message(role, template.substitute().strip())
+            for role, template in self._turns
+        ]
 
     @cached_property
     def _turns(self) -> Sequence[_Turn]:

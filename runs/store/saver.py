@@ -7,6 +7,7 @@ changed hands.
 
 from __future__ import annotations
 
+import inspect
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -388,6 +389,10 @@ class StoreSaver(BaseCheckpointSaver[int]):
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> StoreSaver:
         """The same saver, reading these types (module and name) too."""
         return cast("StoreSaver", super().with_allowlist(extra_allowlist))
+
+
+# LangGraph asks for it once a run, and working it out each time costs as much as storing the writes.
+StoreSaver.aput_writes.__dict__["__signature__"] = inspect.signature(StoreSaver.aput_writes)
 
 
 def _place(config: RunnableConfig) -> dict[str, Any]:
