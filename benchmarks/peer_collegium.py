@@ -3,7 +3,9 @@
 A peer file of the comparison's harness: put it beside the other peers (the harness brings `common`), or put
 this folder on the path.
 
-Variants: default `graph.run` with its store in memory; `plain` the compiled graph alone, as LangGraph runs it.
+Variants: default `graph.run` with its store in memory; `plain` the compiled graph alone, as LangGraph runs it; `agent`
+the agent called by itself, without a graph and without a run, as the agents of other frameworks are (in C too, between
+lines of plain Python).
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from collegium.models import Model, model
 common: Any = import_module("common")  # the harness brings it: prompts, the tool's body, the checks
 
 REQUIRES = ["collegium"]
-VARIANTS = {"": "import collegium.graphs, collegium.agents", "plain": "import collegium.graphs, collegium.agents"}
+VARIANTS = {  # read as a literal
+    "": "import collegium.graphs, collegium.agents",
+    "plain": "import collegium.graphs, collegium.agents",
+    "agent": "import collegium.agents",
+}
 
 
 class Turn(State):
@@ -55,26 +61,33 @@ def turn_graph(llm: Model) -> Graph[Turn]:
     return graph
 
 
-def work_graph(llm: Model) -> Graph[Work]:
-    verdict_type: Any = common.verdict_model()
+class Steps:
+    """The steps of C beside the agent's, as functions."""
 
-    async def plan(question: str) -> str:
-        return (await llm.complete([system(common.PLAN_SYSTEM), user(question)])).text
+    def __init__(self, llm: Model) -> None:
+        self.llm = llm
+        self.verdict_type: Any = common.verdict_model()
 
-    async def retrieve(plan: str) -> dict[str, str]:
+    async def plan(self, question: str) -> str:
+        return (await self.llm.complete([system(common.PLAN_SYSTEM), user(question)])).text
+
+    async def retrieve(self, plan: str) -> dict[str, str]:
         context: str = common.retrieve(plan)
         return {"context": context, "task": common.act_prompt(plan, context)}
 
-    async def judge(answer: str, context: str) -> Any:
+    async def judge(self, answer: str, context: str) -> Any:
         messages = [system(common.JUDGE_SYSTEM), user(common.judge_prompt(answer, context))]
-        said: Any = await llm.complete(messages, output=verdict_type)
+        said: Any = await self.llm.complete(messages, output=self.verdict_type)
         return said.output.model_dump()
 
+
+def work_graph(llm: Model) -> Graph[Work]:
+    steps = Steps(llm)
     graph = Graph(Work, name="work")
-    graph.add_node("plan", plan, writes="plan")
-    graph.add_node("retrieve", retrieve, writes=("context", "task"))
+    graph.add_node("plan", steps.plan, writes="plan")
+    graph.add_node("retrieve", steps.retrieve, writes=("context", "task"))
     graph.add_node("act", executor(llm), reads={"goal": "task"}, writes="answer")
-    graph.add_node("judge", judge, writes="verdict")
+    graph.add_node("judge", steps.judge, writes="verdict")
     for before, after in pairwise([START, "plan", "retrieve", "act", "judge", END]):
         graph.add_edge(before, after)
     return graph
@@ -84,8 +97,23 @@ def executor(llm: Model) -> ToolExecutor:
     return ToolExecutor(llm, [lookup], gives="text", prompt=common.SYSTEM)
 
 
+def agent_alone(llm: Model) -> Any:
+    steps, act = Steps(llm), executor(llm)
+
+    async def b() -> str:
+        return str(await act(common.USER))
+
+    async def c() -> Any:
+        found = await steps.retrieve(await steps.plan(common.USER))
+        return await steps.judge(str(await act(found["task"])), found["context"])
+
+    return common.Bench(b, c, close=llm.aclose)
+
+
 def build(base_url: str, pool: int, variant: str = "") -> Any:
     llm = model(f"openai-compatible:stub@{base_url}")
+    if variant == "agent":
+        return agent_alone(llm)
     turn, work = turn_graph(llm), work_graph(llm)
     if variant == "plain":
         turn_plain: Any = turn.compile()
