@@ -14,7 +14,7 @@ from ..knowledge.grounding import Support
 from ..models import Model
 from ._prompts import Prompt
 from ._words import RETRIEVED, numbered
-from .values import SentenceSupport
+from .values import Answer, SentenceSupport
 
 Unsupported = Literal["show", "remove", "rewrite"]
 """What becomes of sentences that the passages do not support: shown and marked, left out, or written anew once and
@@ -111,3 +111,33 @@ def joined(sentences: Iterable[Sentence]) -> tuple[str, list[Citation], list[Sen
             )
         )
     return text.rstrip(), citations, marks
+
+
+def edited(answer: Answer, was: Answer, by: str) -> Answer:
+    """An answer as a person has edited it: it is theirs, and its sentences are checked anew.
+
+    Citations are kept as they were or left out: nothing here could tell whether another quote stands in its source.
+    The program checks the sentences against those that stay, and is confident of no more than it was.
+
+    Args:
+        answer: As edited.
+        was: As it was shown.
+        by: Who edited it.
+    """
+    citations = [citation for citation in answer.citations if citation in was.citations]
+    if answer.text == was.text and citations == was.citations:
+        return was
+    quotes = [citation.quote for citation in citations]
+    marks = [
+        SentenceSupport(
+            start=one.start,
+            end=one.end,
+            support=one.support,
+            reason=one.reason,
+            citations=[i for i, quote in enumerate(quotes) if check_grounding(one.sentence, [quote]).grounded],
+        )
+        for one in check_grounding(answer.text, quotes).sentences
+    ]
+    sure = citations == was.citations and all(mark.support == "supported" for mark in marks)
+    confidence = was.confidence if sure else "uncertain"
+    return Answer(text=answer.text, citations=citations, confidence=confidence, model=by or "a person", support=marks)

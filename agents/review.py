@@ -15,6 +15,8 @@ from ..core.errors import Rejected, UnknownField
 from ..graphs.reducers import is_reducer
 from ..runs import Decision, Edit, Question, Reject, Respond, ask, call_key, question
 from ..runs.decisions import DecisionWord
+from ._support import edited
+from .values import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class Review:
         for attempt in range(1_000):  # each turn of this loop is one decision of a person
             decision = ask([self._question(field, value, attempt, problem)])[0]
             match decision:
-                case Edit(args=args):
+                case Edit(args=args, by=by):
                     try:
-                        return field.write(field.read(args))
+                        return field.write(_edited(field.read(args), value, by))
                     except ValidationError as error:
                         problem = one_line(error)
                 case Respond(text=text) if notes:
@@ -116,6 +118,11 @@ class Review:
         words: tuple[DecisionWord, ...] = ("approve", "edit", "reject", *(("respond",) if self.notes else ()))
         key = call_key(0, attempt)
         return question(key, "review", payload, words, schema=field.schema, expires_s=self.expires_s)
+
+
+def _edited(value: Any, was: Any, by: str) -> Any:
+    """What a person has edited; an answer's sentences are no longer the model's."""
+    return edited(value, was, by) if isinstance(value, Answer) and isinstance(was, Answer) else value
 
 
 class Ask:

@@ -134,7 +134,7 @@ class Answer(BaseModel):
     confidence: Confidence
     """How sure it is that the cited text holds the answer."""
     model: str
-    """The model that had a part in it, or `quoting` when the program quoted without one."""
+    """The model that had a part in it, `quoting` when the program quoted without one, or the person who edited it."""
     highlight: str | None = None
     """Words of a quote that a tiny model pointed at: a help for the eye, often wrong; None when it wrote the answer."""
     support: list[SentenceSupport] = []

@@ -5,8 +5,9 @@ from pydantic import Field
 
 from collegium import END, START, Approve, Edit, Graph, Reject, Respond, Runner, State, append
 from collegium.agents.review import Ask, Review
-from collegium.agents.values import Plan, Step
+from collegium.agents.values import Answer, Plan, SentenceSupport, Step
 from collegium.core.errors import InvalidDecision, UnknownField
+from collegium.knowledge import Citation
 from collegium.runs import Decision
 from collegium.testing import ScriptedApprover
 
@@ -149,3 +150,59 @@ async def test_a_rejected_question_cancels_the_run() -> None:
 def test_a_field_that_the_state_lacks_is_found_when_the_node_is_added(node: Any) -> None:
     with pytest.raises(UnknownField, match="Did you mean"):
         graph_of(node)
+
+
+QUOTE = "The room closes at six."
+CITATION = Citation(passage_id="p1", source="hours.md", start=0, end=len(QUOTE), quote=QUOTE)
+ANSWER = Answer(
+    text=QUOTE,
+    citations=[CITATION],
+    confidence="confident",
+    model="smollm2",
+    highlight="six",
+    support=[SentenceSupport(start=0, end=len(QUOTE), support="supported", reason="quoted", citations=[0])],
+)
+
+
+class Reply(State):
+    answer: Answer
+
+
+async def reviewed(**changes: Any) -> Answer:
+    graph = Graph(Reply)
+    graph.add_node("look", Review("answer"))
+    graph.add_edge(START, "look")
+    graph.add_edge("look", END)
+    given = {**ANSWER.model_dump(mode="json"), **changes}
+    run = await graph.run({"answer": ANSWER}, approver=ScriptedApprover([Edit(given, by="ada")]))
+    return run.state.answer
+
+
+async def test_an_edited_answer_is_its_editors_and_its_sentences_are_checked_anew() -> None:
+    text = "It closes at six. Tea costs 3 crowns."
+
+    answer = await reviewed(text=text)
+
+    assert (answer.text, answer.model, answer.confidence, answer.highlight) == (text, "ada", "uncertain", None)
+    assert answer.citations == [CITATION]
+    assert [(text[one.start : one.end], one.support, one.citations) for one in answer.support] == [
+        ("It closes at six.", "supported", [0]),
+        ("Tea costs 3 crowns.", "unsupported", []),
+    ]
+
+
+async def test_an_edit_that_the_quotes_support_is_as_sure_as_they_were() -> None:
+    answer = await reviewed(text="It closes at six.")
+
+    assert (answer.confidence, answer.unsupported) == ("confident", [])
+
+
+async def test_a_quote_that_a_person_rewords_is_no_citation() -> None:
+    answer = await reviewed(citations=[{**CITATION.model_dump(), "quote": "The room never closes."}])
+
+    assert answer.citations == []
+    assert [one.support for one in answer.support] == ["unsupported"]
+
+
+async def test_an_answer_that_its_editor_leaves_as_it_is_stays_the_models() -> None:
+    assert await reviewed() == ANSWER
