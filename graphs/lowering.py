@@ -22,6 +22,7 @@ from .channels import write_channel
 from .labels import Labeller, label_channel
 from .maps import Join, Map, Split
 from .nodes import Step
+from .quiet import quieten
 from .steps import reading
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def compiled_from(
     compiled.nodes[START].bound = _Entrance(graph)
     _count_loops(compiled, graph)
     _name_subgraphs(compiled, graph)
+    quieten(compiled)
     return compiled
 
 
