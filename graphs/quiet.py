@@ -27,9 +27,10 @@ class QuietSequence(RunnableSeq):
         """What the last writer gives back."""
         if config is None or _is_heard(config):
             return super().invoke(input, config, **kwargs)
+        node, *writers = self._parts
         context, config = _inside(config)
-        result: Any = context.run(self.steps[0].invoke, input, config, **kwargs)
-        for writer in self.steps[1:]:
+        result: Any = context.run(node.invoke, input, config, **kwargs)
+        for writer in writers:
             result = writer.invoke(result, config)
         return result
 
@@ -37,17 +38,21 @@ class QuietSequence(RunnableSeq):
         """What the last writer gives back."""
         if config is None or _is_heard(config):
             return await super().ainvoke(input, config, **kwargs)
+        node, *writers = self._parts
         context, config = _inside(config)
-        node = cast(Any, self.steps[0].ainvoke(input, config, **kwargs))
-        result: Any = await asyncio.create_task(node, context=context)
-        for writer in self.steps[1:]:
+        result: Any = await asyncio.create_task(node.ainvoke(input, config, **kwargs), context=context)
+        for writer in writers:
             result = await writer.ainvoke(result, config)
         return result
+
+    @property
+    def _parts(self) -> list[Any]:
+        return cast("list[Any]", self.steps)  # pyright: ignore[reportUnknownMemberType] - LangGraph leaves it open
 
 
 def quieten(compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:
     """Let the nodes of a compiled graph run without callbacks where nobody listens; the last step of a compilation."""
-    for node in compiled.nodes.values():
+    for node in cast("dict[str, Any]", compiled.nodes).values():
         if type(node.node) is RunnableSeq:
             node.__dict__["node"] = QuietSequence(node.bound, *node.flat_writers, trace_policy=node.trace_policy)
 

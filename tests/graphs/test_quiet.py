@@ -97,7 +97,7 @@ async def test_a_runnable_inside_is_heard_by_a_handler_that_only_it_was_given() 
     names = Names()
 
     async def ask(text: str) -> str:
-        inner: Any = RunnableLambda(lambda value: value, name="inner")
+        inner = RunnableLambda[str, str](str.upper, name="inner")
         return str(await inner.ainvoke(text, {"callbacks": [names]}))
 
     graph = Graph(Walk, name="walk")
@@ -105,7 +105,7 @@ async def test_a_runnable_inside_is_heard_by_a_handler_that_only_it_was_given() 
     graph.add_edge(START, "ask")
     graph.add_edge("ask", END)
 
-    assert (await graph.run({"text": "x"})).state.marked == "x"
+    assert (await graph.run({"text": "x"})).state.marked == "X"
     assert names.begun == ["inner"]
 
 
