@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables import RunnableLambda
+from langgraph._internal._runnable import RunnableSeq
 from langgraph.config import get_config
 
 from collegium import END, START, Graph, State
@@ -81,6 +82,19 @@ def test_a_sync_run_sees_the_same_too() -> None:
 
     assert quiet == heard
     assert quiet["marked"] == ""
+
+
+async def test_callbacks_are_made_only_where_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: Any = chain(sync=False).compile()
+
+    def refuse(self: Any, *given: Any) -> Any:
+        raise AssertionError("callbacks were made")
+
+    monkeypatch.setattr(RunnableSeq, "_astart", refuse)
+
+    await compiled.ainvoke({"text": "x"})
+    with pytest.raises(AssertionError, match="callbacks were made"):
+        await compiled.ainvoke({"text": "x"}, {"callbacks": [Names()]})
 
 
 async def test_a_listener_hears_of_each_node_and_of_its_end() -> None:
