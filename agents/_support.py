@@ -126,7 +126,7 @@ def edited(answer: Answer, was: Answer, by: str) -> Answer:
     """
     citations = [citation for citation in answer.citations if citation in was.citations]
     if answer.text == was.text and citations == was.citations:
-        return was
+        return answer
     quotes = [citation.quote for citation in citations]
     marks = [
         SentenceSupport(
