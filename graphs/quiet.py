@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class QuietSequence(RunnableSeq):
     """A node and the writers of its result.
 
-    LangGraph makes callback managers for each call of it and of its parts. Where a handler listens (a tracer, say, or the stream of
-    messages), it is called as LangGraph has it; else only what the node can see is the same: a context of its own, with
-    the config in it, and a task of its own.
+    LangGraph makes callback managers for each call of it and of its parts. Where a handler listens (a tracer, say, or
+    the stream of messages), it is called as LangGraph has it; else only what the node can see is the same: a context of
+    its own, with the config in it, and a task of its own.
     """
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
